@@ -1,0 +1,1 @@
+"""What can happen and what is allowed. Pure: no AWS, no clock, no environment, no I/O."""

@@ -1,0 +1,1 @@
+"""The read side: the read-only API over views, the outbox and the events table."""

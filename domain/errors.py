@@ -1,0 +1,38 @@
+"""Why a command is refused. Each is a sentence for the person who sent it, and has one HTTP status."""
+
+from typing import NamedTuple
+
+
+class FieldFault(NamedTuple):
+    """What is wrong with one field: its path, such as `title`, and a sentence."""
+
+    field: str
+    message: str
+
+
+class DomainError(Exception):
+    """A command that the domain refuses."""
+
+
+class InvalidError(DomainError):
+    """The request's fields break a rule; `faults` names each field."""
+
+    def __init__(self, *faults: FieldFault) -> None:
+        super().__init__("; ".join(f"{fault.field}: {fault.message}" for fault in faults))
+        self.faults = faults
+
+
+class NotFoundError(DomainError):
+    """There is no such thing, or it is not the caller's to see."""
+
+
+class ForbiddenError(DomainError):
+    """The caller is known and may not do this."""
+
+
+class StateConflictError(DomainError):
+    """What is asked for does not fit the present state, such as an illegal change of status."""
+
+
+class ReusedKeyError(DomainError):
+    """An `Idempotency-Key` came back with another request."""

@@ -1,0 +1,144 @@
+"""The event store: append-only streams of commits in one DynamoDB table, one item per commit.
+
+Append is one conditional `PutItem`: the condition that no commit stands at this version yet is what makes a stream
+contiguous under concurrency. It costs one write unit per KB, however many events the commit holds. A commit that
+must move together with a guard goes by `TransactWriteItems`, which costs twice as much per item.
+
+A stream is only appended to from its end: `load` gives whole commits, so the version after the last one is where
+the next commit begins.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from botocore.exceptions import ClientError
+
+from domain.commit import Commit
+from infra.commits import Item, from_item, to_item
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+MAX_ITEM_BYTES = 400_000
+"""DynamoDB's limit for an item is 400 KB (Service quotas); what is larger is refused before anything is written."""
+
+
+class ConflictError(Exception):
+    """Another commit stands where this one was to go: load again and decide again."""
+
+
+class GuardRefusedError(Exception):
+    """A guard's condition failed: what it guards is taken."""
+
+
+class CommitTooLargeError(Exception):
+    """A commit that no DynamoDB item can hold. Nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuardWrite:
+    """A write to the guards table that happens with the commit or not at all; one of `TransactWriteItems`' items."""
+
+    action: Any
+
+
+class EventStore(Protocol):
+    """What commands, projections and queries need of the store."""
+
+    def append(self, commit: Commit, guards: Sequence[GuardWrite] = ()) -> None:
+        """Append `commit` to its stream.
+
+        Raises:
+            ConflictError: another commit stands at this version.
+            GuardRefusedError: a guard refused; nothing was written.
+            CommitTooLargeError: it does not fit; nothing was written.
+        """
+
+    def load(self, stream: str, after: int = 0) -> Iterator[Commit]:
+        """The commits that begin after version `after`, in order, strongly consistent."""
+
+
+class DynamoDBEventStore:
+    """The store on DynamoDB."""
+
+    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def append(self, commit: Commit, guards: Sequence[GuardWrite] = ()) -> None:
+        """See `EventStore.append`. One call; a write unit per KB, two per KB with guards."""
+        item = to_item(commit)
+        check_size(commit)
+        try:
+            if guards:
+                self._transact(commit, item, guards)
+            else:
+                self._client.put_item(
+                    TableName=self._table,
+                    Item=item,
+                    ConditionExpression="attribute_not_exists(pk)",
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                raise
+            self._settle(commit, error.response.get("Item"))
+
+    def load(self, stream: str, after: int = 0) -> Iterator[Commit]:
+        """See `EventStore.load`. A read unit per 4 KB; one call per MB."""
+        request: dict[str, Any] = {
+            "TableName": self._table,
+            "KeyConditionExpression": "pk = :pk AND sk > :after",
+            "ExpressionAttributeValues": {":pk": {"S": stream}, ":after": {"N": str(after)}},
+            "ConsistentRead": True,
+        }
+        while True:
+            page = self._client.query(**request)
+            for item in page["Items"]:
+                yield from_item(item)
+            if "LastEvaluatedKey" not in page:
+                return
+            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def _transact(self, commit: Commit, item: Item, guards: Sequence[GuardWrite]) -> None:
+        put: Any = {
+            "TableName": self._table,
+            "Item": item,
+            "ConditionExpression": "attribute_not_exists(pk)",
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+        try:
+            self._client.transact_write_items(
+                TransactItems=[{"Put": put}, *(guard.action for guard in guards)],
+                ClientRequestToken=commit.id,  # a repeat of the same request within ten minutes succeeds again
+            )
+        except self._client.exceptions.TransactionCanceledException as error:
+            reasons: list[dict[str, Any]] = error.response.get("CancellationReasons", [])
+            if not reasons:
+                raise
+            if reasons[0].get("Code") == "ConditionalCheckFailed":
+                self._settle(commit, reasons[0].get("Item"))
+            elif any(reason.get("Code") == "ConditionalCheckFailed" for reason in reasons[1:]):
+                raise GuardRefusedError from error
+            elif any(reason.get("Code") == "TransactionConflict" for reason in reasons):
+                raise ConflictError(f"{commit.stream} is being written to") from error
+            else:
+                raise
+
+    @staticmethod
+    def _settle(commit: Commit, stored: Any) -> None:
+        """The version is taken: by this very commit, whose answer was lost on the way, or by another one.
+
+        The client repeats a request whose answer it did not get, so that the second try meets the first one's item.
+        """
+        if stored and stored["id"]["S"] == commit.id and stored["h"]["B"] == commit.hash:
+            return
+        raise ConflictError(f"another commit stands at version {commit.version} of {commit.stream}")
+
+
+def check_size(commit: Commit) -> None:
+    """Raises CommitTooLargeError if the item's text alone would pass DynamoDB's limit."""
+    size = len(commit.encoded.encode()) + 1_000  # the other attributes take a few hundred bytes
+    if size > MAX_ITEM_BYTES:
+        raise CommitTooLargeError(f"a commit of {size:,} bytes for {commit.stream}; DynamoDB takes {MAX_ITEM_BYTES:,}")

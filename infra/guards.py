@@ -1,0 +1,44 @@
+"""Guards: items that keep something unique across streams. They hold no personal data, only a keyed digest of it."""
+
+import hashlib
+import hmac
+from typing import TYPE_CHECKING
+
+from infra.event_store import GuardWrite
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+
+class Guards:
+    """The guards table.
+
+    Args:
+        key: of the HMAC under which e-mail addresses are filed; without it an address cannot be found by guessing.
+    """
+
+    def __init__(self, client: "DynamoDBClient", table: str, key: bytes) -> None:
+        self._client = client
+        self._table = table
+        self._key = key
+
+    def take_email(self, email: str, user_id: str) -> GuardWrite:
+        """The write that makes a normalised address this user's; it refuses if the address has an owner."""
+        return GuardWrite(
+            {
+                "Put": {
+                    "TableName": self._table,
+                    "Item": {"pk": {"S": self._email_key(email)}, "owner": {"S": user_id}},
+                    "ConditionExpression": "attribute_not_exists(pk)",
+                }
+            }
+        )
+
+    def owner_of_email(self, email: str) -> str | None:
+        """The id of the user who holds a normalised address. One strongly consistent read."""
+        key = {"pk": {"S": self._email_key(email)}}
+        answer = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True)
+        return answer["Item"]["owner"]["S"] if "Item" in answer else None
+
+    def _email_key(self, email: str) -> str:
+        return "email#" + hmac.new(self._key, email.encode(), hashlib.sha256).hexdigest()

@@ -1,0 +1,66 @@
+"""Every setting of the deployed functions, read from the environment that the template gives them.
+
+A function that asks for a setting it was not given fails at once and names it: least privilege begins with not
+knowing the name of a table.
+"""
+
+import os
+from datetime import timedelta
+
+
+class MissingSettingError(RuntimeError):
+    """A function was deployed without a setting that it needs."""
+
+
+def setting(name: str) -> str:
+    """The value of an environment variable. Raises MissingSettingError when it is not set."""
+    try:
+        return os.environ[name]
+    except KeyError:
+        raise MissingSettingError(f"the environment variable {name} is not set; the template should set it") from None
+
+
+def number(name: str, default: int) -> int:
+    return int(os.environ.get(name, default))
+
+
+ACCESS_TOKEN_LIFETIME = timedelta(minutes=15)
+"""Short, because an access token is not looked up anywhere and so cannot be taken back."""
+
+PASSWORD_ROUNDS = 12
+"""bcrypt's cost: 2^12 rounds, about 0.2 s on one core (OWASP asks for 10 or more)."""
+
+SECRET_CACHE_SECONDS = 60.0
+"""How long a secret read from Secrets Manager is used before it is read again. A read costs $0.05 per 10,000."""
+
+MAX_APPEND_ATTEMPTS = 8
+"""How often a command is decided anew after a conflict, before the client is told to try again itself."""
+
+RETRY_BASE_SECONDS = 0.01
+RETRY_CAP_SECONDS = 0.5
+"""Waiting between such attempts: random up to base x 2^attempt, at most the cap ("full jitter")."""
+
+IDEMPOTENCY_KEY_LENGTH = 200
+"""Characters of an `Idempotency-Key` that are accepted."""
+
+DEFAULT_PAGE = 50
+MAX_PAGE = 200
+"""Items of a list's page."""
+
+MAX_PAGE_BYTES = 4_000_000
+"""A page ends early at this size: a Lambda answer may have 6 MB."""
+
+PAGE_DAYS = 400
+"""Days that a list of monitoring events looks back over: longer than they are kept by default."""
+
+LEASE_SECONDS = 60
+"""How long a sender holds a notification: longer than its function's time-out, so that only a dead one loses it."""
+
+SLACK_TIMEOUT_SECONDS = 10.0
+
+MAX_DELIVERY_ATTEMPTS = 9
+"""The last attempt before the queue moves the delivery to its dead-letter queue; see `maxReceiveCount`."""
+
+DELIVERY_BACKOFF_BASE_SECONDS = 2
+DELIVERY_BACKOFF_CAP_SECONDS = 900
+"""A refused delivery comes back after a random time around base x 2^attempt."""

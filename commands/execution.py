@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import uuid_utils
 
@@ -40,6 +40,13 @@ class Order:
     @property
     def context(self) -> Context:
         return Context(at=self.at, by=self.by)
+
+
+class Folded(NamedTuple, Generic[State]):
+    """A state, None before the first event, and the version of the last event that made it."""
+
+    state: State | None
+    version: int
 
 
 @dataclass(frozen=True)
@@ -91,7 +98,7 @@ def execute(
         commits = [] if creates and attempt == 0 else list(store.load(stream))
         if done := _repeated(decider, commits, order.command):
             return done
-        state, version = fold(decider, commits)
+        state, version = now_at = fold(decider, commits)
         events = [encode(event) for event in decide(state)]
         if not events:
             return Outcome(state, version)
@@ -114,20 +121,18 @@ def execute(
         except ConflictError:
             sleep(random.uniform(0, min(RETRY_CAP_SECONDS, RETRY_BASE_SECONDS * 2**attempt)))
             continue
-        after: tuple[State | None, int] = fold(decider, [commit], state, version)
-        return Outcome(*after)
+        return Outcome(*fold(decider, [commit], now_at))
     raise ConflictError(f"{stream} is written to by others all the time; try again")
 
 
-def fold(
-    decider: Decider[State], commits: Sequence[Commit], state: State | None = None, version: int = 0
-) -> tuple[State | None, int]:
-    """The state after `commits`, which follow on `version`, and its version."""
+def fold(decider: Decider[State], commits: Sequence[Commit], start: Folded[State] | None = None) -> Folded[State]:
+    """The state after `commits`, which follow on `start` or are the stream's first."""
+    state, version = start or Folded(None, 0)
     for commit in commits:
         for recorded in commit.recorded():
             state = decider.evolve(state, recorded)
         version = commit.last_version
-    return state, version
+    return Folded(state, version)
 
 
 def _repeated(decider: Decider[State], commits: Sequence[Commit], command: CommandKey | None) -> Outcome[State] | None:

@@ -114,7 +114,7 @@ class DynamoDBEventStore:
                 ClientRequestToken=commit.id,  # a repeat of the same request within ten minutes succeeds again
             )
         except self._client.exceptions.TransactionCanceledException as error:
-            reasons: list[dict[str, Any]] = error.response.get("CancellationReasons", [])
+            reasons: Any = error.response.get("CancellationReasons", [])
             if not reasons:
                 raise
             if reasons[0].get("Code") == "ConditionalCheckFailed":

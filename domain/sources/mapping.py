@@ -41,7 +41,8 @@ class MappedEvent(Value):
         order: orders two messages of one fingerprint: the source's own time in ms since the epoch, or its version.
         console_url: where in the AWS console to look; None when the source has no page for it.
         quiet: why nobody is to be told (muted by AWS, a sample finding, an alarm's first state); None otherwise.
-        unmapped: why the message was taken as generic although its source has a mapper; empty when it was not.
+        unmapped: what was odd about the message: faults of its envelope, and why it was taken as generic although
+            its source has a mapper (that one begins with "taken as generic: ").
     """
 
     source: str

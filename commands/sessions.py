@@ -1,0 +1,43 @@
+"""Logging in."""
+
+from typing import Annotated, Any
+
+from pydantic import Field, StringConstraints
+
+from commands import wiring
+from commands.execution import fold, now
+from domain.users import USERS, normalised_email
+from domain.value import Value
+from infra.passwords import matches
+from infra.rest import Answer, Request
+from infra.settings import ACCESS_TOKEN_LIFETIME
+from infra.tokens import BadTokenError
+
+
+class Login(Value):
+    # Bounded, but not checked as an address: a login says nothing about which part of it was wrong.
+    email: Annotated[str, StringConstraints(strict=True, min_length=1, max_length=320)]
+    password: Annotated[str, Field(strict=True, min_length=1, max_length=1000)]
+
+
+def login(request: Request) -> Answer:
+    """An access token for an e-mail address and its password."""
+    credentials = request.parse(Login)
+    user_id = _owner(credentials.email)
+    user = fold(USERS, list(wiring.store().load(USERS.stream(user_id)))).state if user_id else None
+    # Always checked, so that an unknown address takes as long as a wrong password.
+    if not matches(credentials.password, user.password_hash if user else None) or not (user and user.is_active):
+        raise BadTokenError("The e-mail address or the password is wrong.")
+    body: dict[str, Any] = {
+        "access_token": wiring.tokens().issue(str(user_id), user.role, now()),
+        "token_type": "Bearer",
+        "expires_in": int(ACCESS_TOKEN_LIFETIME.total_seconds()),
+    }
+    return Answer(body)
+
+
+def _owner(email: str) -> str | None:
+    try:
+        return wiring.guards().owner_of_email(normalised_email(email))
+    except ValueError:
+        return None

@@ -1,0 +1,143 @@
+"""The task routes of the write API: parse, authorise, decide, answer."""
+
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from commands import wiring
+from commands.execution import Order, Outcome, execute, fold, new_id, now
+from commands.users import require_active
+from domain.decider import Context
+from domain.errors import NotFoundError
+from domain.event import DomainEvent
+from domain.monitoring_events import MONITORING_EVENTS, MonitoringEvent, parse_event_id
+from domain.permissions import check_create, check_update
+from domain.task_shape import shown, shown_comment
+from domain.tasks import (
+    TASKS,
+    ChangeTask,
+    ChangeTaskStatus,
+    CommentOnTask,
+    CreateTask,
+    CreateTaskFromEvent,
+    EventDetails,
+    Task,
+    change,
+    change_status,
+    comment,
+    create,
+    existing,
+    from_event,
+)
+from infra.rest import Answer, Request
+
+# Names made from an Idempotency-Key: a repeat meets the aggregate that the first sending made.
+_NAMESPACE = uuid.UUID("8d1c8f2c-6e0f-4a54-b1f4-0a54f3f7c0de")
+
+
+def create_task(request: Request) -> Answer:
+    """POST /tasks."""
+    return _create(request, request.parse(CreateTask))
+
+
+def create_task_from_event(request: Request, event_id: str) -> Answer:
+    """POST /events/{id}/create-task."""
+    command = request.parse(CreateTaskFromEvent)
+    event = _monitoring_event(event_id)
+    mapped = event.mapped
+    details = EventDetails(
+        source=mapped.source,
+        detail_type=mapped.detail_type,
+        title=mapped.title,
+        severity=mapped.severity,
+        account=mapped.account,
+        region=mapped.region,
+        resource=mapped.resource,
+        console_url=mapped.console_url,
+        published_at=event.published_at,
+    )
+    return _create(request, from_event(command, details, mapped.text), event_id, details)
+
+
+def change_task(request: Request, task_id: str) -> Answer:
+    """PUT /tasks/{id}."""
+    command = request.parse(ChangeTask)
+    if command.assigned_user_id:
+        require_active(wiring.store(), command.assigned_user_id, "assigned_user_id")
+    return _change(request, task_id, lambda task, context: change(task, command, context))
+
+
+def change_task_status(request: Request, task_id: str) -> Answer:
+    """PUT /tasks/{id}/status."""
+    command = request.parse(ChangeTaskStatus)
+    return _change(request, task_id, lambda task, _context: change_status(task, command))
+
+
+def comment_on_task(request: Request, task_id: str) -> Answer:
+    """POST /tasks/{id}/comments."""
+    command = request.parse(CommentOnTask)
+    outcome = _carried_out(request, task_id, lambda task, _context: comment(task, command, new_id()))
+    said = existing(outcome.state).comments[-1]
+    return Answer(shown_comment(said), 201, outcome.version)
+
+
+def _create(
+    request: Request, command: CreateTask, event_id: str | None = None, details: EventDetails | None = None
+) -> Answer:
+    check_create(request.caller, command.assigned_user_id)
+    if command.assigned_user_id not in (None, request.caller.user_id):
+        require_active(wiring.store(), command.assigned_user_id, "assigned_user_id")
+    key = request.command_key()
+    task_id = str(uuid.uuid5(_NAMESPACE, key.key)) if key else new_id()
+    order = _order(request)
+    outcome = execute(
+        wiring.store(),
+        TASKS,
+        task_id,
+        lambda task: create(command, order.context, event_id=event_id, event_details=details) if task is None else [],
+        order,
+        creates=True,
+    )
+    return Answer(_whole(task_id, outcome), 201, outcome.version, headers={"Location": f"/tasks/{task_id}"})
+
+
+def _whole(task_id: str, outcome: Outcome[Task]) -> dict[str, Any]:
+    """The task as GET shows it, but for people's names: these are joined by the read side only."""
+    task = existing(outcome.state)
+    return {**shown(task_id, task), "comments": [shown_comment(said) for said in task.comments]}
+
+
+def _change(request: Request, task_id: str, decide: Callable[[Task | None, Context], Sequence[DomainEvent]]) -> Answer:
+    outcome = _carried_out(request, task_id, decide)
+    return Answer(_whole(task_id, outcome), 200, outcome.version)
+
+
+def _carried_out(
+    request: Request, task_id: str, decide: Callable[[Task | None, Context], Sequence[DomainEvent]]
+) -> Outcome[Task]:
+    order = _order(request)
+
+    def authorised(task: Task | None) -> Sequence[DomainEvent]:
+        check_update(request.caller, existing(task))
+        return decide(task, order.context)
+
+    return execute(wiring.store(), TASKS, task_id, authorised, order)
+
+
+def _order(request: Request) -> Order:
+    return Order(
+        by=request.caller.user_id,
+        at=now(),
+        correlation_id=request.correlation_id,
+        causation_id=f"api:{request.correlation_id}",
+        command=request.command_key(),
+    )
+
+
+def _monitoring_event(event_id: str) -> MonitoringEvent:
+    parsed = parse_event_id(event_id)
+    commits = list(wiring.store().load(MONITORING_EVENTS.stream(parsed[1]))) if parsed else []
+    event = fold(MONITORING_EVENTS, commits).state
+    if event is None or parsed is None or event.published_at != parsed[0]:
+        raise NotFoundError("There is no such event; it may have expired.")
+    return event

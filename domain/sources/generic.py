@@ -1,0 +1,26 @@
+"""Any other source: what the envelope alone says. A message of our own (`monitoring.*`) may say a little more."""
+
+from typing import TYPE_CHECKING
+
+from domain.sources.facts import Facts
+from domain.sources.fingerprint import fingerprint
+from domain.sources.mapping import State
+from domain.sources.severity import severity_level
+
+if TYPE_CHECKING:
+    from domain.sources.envelope import Envelope
+
+
+def anything(envelope: "Envelope") -> Facts:
+    """Read any message. Raises nothing, whatever the detail holds: this is what all other mappers fall back to."""
+    own = envelope.detail if envelope.source.startswith("monitoring.") else {}
+    title, message, level = own.get("title"), own.get("message"), severity_level(own.get("severity"))
+    resource = envelope.resources[0] if envelope.resources else None
+    return Facts(
+        title=title if isinstance(title, str) else envelope.detail_type,
+        text=message if isinstance(message, str) else None,
+        resource=resource,
+        severity=0 if level is None else level,
+        state=State.EVENT,
+        fingerprint=fingerprint("generic", envelope.account, envelope.source, envelope.detail_type, resource),
+    )

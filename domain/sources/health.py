@@ -1,0 +1,115 @@
+"""AWS Health: events of a service, planned changes, notices for an account, abuse reports.
+
+One event ARN is shared by all accounts it affects, and a delegated administrator receives its members' events too:
+the affected account is part of what identifies it.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from domain.sources import console
+from domain.sources.facts import Facts
+from domain.sources.fingerprint import fingerprint
+from domain.sources.mapping import State
+from domain.sources.moments import milliseconds
+from domain.sources.reading import flag, instant, items, optional, text
+
+if TYPE_CHECKING:
+    from domain.sources.envelope import Envelope
+
+_EVENT_LOG = "https://health.aws.amazon.com/health/home#/account/event-log?eventID="
+
+# Some published messages call a scheduled change a planned one.
+_CATEGORIES = {"issue": 3, "investigation": 2, "scheduledChange": 2, "plannedChange": 2, "accountNotification": 1}
+_CHANGES = frozenset({"scheduledChange", "plannedChange"})
+_OTHER_CATEGORY = 1
+_PUBLIC_ISSUE = 2
+_ABUSE = 4
+_CREDENTIALS_EXPOSED = 5
+_ACTION_REQUIRED = 3
+_INFORMATIONAL = 1
+_NEAR = int(timedelta(days=7) / timedelta(milliseconds=1))
+"""A change that starts within a week (or has started) is one level more urgent: a week still holds a working day."""
+
+_ENDED = frozenset({"closed", "resolved"})
+_WELL = frozenset({"RESOLVED", "UNIMPAIRED"})
+
+
+def event(envelope: "Envelope") -> Facts:
+    """An AWS Health Event, of this account or (organisation view) of a member."""
+    return _facts(envelope, _severity(envelope))
+
+
+def abuse(envelope: "Envelope") -> Facts:
+    """A report that something in the account is abused."""
+    return _facts(envelope, _ABUSE)
+
+
+def _facts(envelope: "Envelope", severity: int) -> Facts:
+    detail = envelope.detail
+    arn, code = text(detail, "eventArn"), text(detail, "eventTypeCode")
+    service, status = optional(detail, "service"), optional(detail, "statusCode")
+    account = optional(detail, "affectedAccount") or envelope.account
+    entities = items(detail, "affectedEntities")
+    # The field decides, not the words: texts that begin with [RESOLVED] are published under "open".
+    ended = (status or "").lower() in _ENDED
+    return Facts(
+        title=f"{service} {code}" if service else code,
+        text=_description(detail),
+        account=account,
+        region=optional(detail, "eventRegion"),
+        resource=_affected(entities) or (envelope.resources[0] if envelope.resources else service),
+        resources=tuple(filter(None, (optional(entity, "entityValue") for entity in entities))) or envelope.resources,
+        severity=_CREDENTIALS_EXPOSED if code.endswith("RISK_CREDENTIALS_EXPOSED") else severity,
+        state=State.RESOLVED if ended else State.OPEN,
+        status=status,
+        fingerprint=fingerprint("health", arn, account),
+        order=instant(detail, "lastUpdatedTime"),
+        console_url=_EVENT_LOG + console.encoded(arn),
+        quiet="a copy from the backup Region" if flag(detail, "backupEvent") else None,
+    )
+
+
+def _severity(envelope: "Envelope") -> int:
+    detail = envelope.detail
+    category = optional(detail, "eventTypeCategory")
+    severity = _CATEGORIES.get(category or "", _OTHER_CATEGORY)
+    if category == "issue" and optional(detail, "eventScopeCode") == "PUBLIC":
+        severity = _PUBLIC_ISSUE
+    if category in _CHANGES and _starts_soon(envelope):
+        severity += 1
+    actionability = optional(detail, "actionability")
+    if actionability == "ACTION_REQUIRED":
+        return max(severity, _ACTION_REQUIRED)
+    if actionability == "INFORMATIONAL":
+        return min(severity, _INFORMATIONAL)
+    return severity
+
+
+def _starts_soon(envelope: "Envelope") -> bool:
+    """Whether the change begins within a week of this message. By the message's own time: a replay must agree."""
+    detail = envelope.detail
+    start, updated = instant(detail, "startTime"), instant(detail, "lastUpdatedTime")
+    sent = milliseconds(envelope.time) if envelope.time else updated
+    ended = (optional(detail, "statusCode") or "").lower() in _ENDED
+    return start is not None and sent is not None and not ended and start - sent <= _NEAR
+
+
+def _description(detail: Mapping[str, Any]) -> str | None:
+    """The text, English where there are several. Health writes its line breaks as a backslash and an n."""
+    texts = items(detail, "eventDescription")
+    english = next((item for item in texts if (optional(item, "language") or "").startswith("en")), None)
+    chosen = english or next(iter(texts), None)
+    description = optional(chosen, "latestDescription") if chosen else None
+    return description.replace("\\n", "\n").strip() if description else None
+
+
+def _affected(entities: Sequence[Mapping[str, Any]]) -> str | None:
+    """The first entity that is not well again, else the first. Its status stands under either of two keys."""
+    names = [
+        (name, (optional(entity, "status") or optional(entity, "statusCode") or "").upper() in _WELL)
+        for entity in entities
+        if (name := optional(entity, "entityValue"))
+    ]
+    return next((name for name, well in names if not well), names[0][0] if names else None)

@@ -1,0 +1,113 @@
+"""The one declared registry: which source and detail-type is read by which mapper."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from domain.sources import cloudformation, cloudwatch, generic, guardduty, health, monitoring_agent
+from domain.sources.facts import Facts
+from domain.sources.mapping import MappedEvent
+from domain.sources.moments import milliseconds
+from domain.sources.reading import SHOWN, UnreadableError
+
+if TYPE_CHECKING:
+    # The envelope asks this registry who claims a detail-type; nothing here needs the envelope when it runs.
+    from domain.sources.envelope import Envelope
+
+Mapper = Callable[["Envelope"], Facts]
+
+MAPPERS: Mapping[tuple[str, str], Mapper] = {
+    ("aws.cloudwatch", "CloudWatch Alarm State Change"): cloudwatch.state_change,
+    ("aws.cloudwatch", "CloudWatch Alarm Contributor State Change"): cloudwatch.state_change,
+    ("aws.cloudwatch", "CloudWatch Alarm Configuration Change"): cloudwatch.configuration_change,
+    ("aws.guardduty", "GuardDuty Finding"): guardduty.finding,
+    ("aws.health", "AWS Health Event"): health.event,
+    ("aws.health", "AWS Health Abuse Event"): health.abuse,
+    ("aws.cloudformation", "CloudFormation Stack Status Change"): cloudformation.stack,
+    ("aws.cloudformation", "CloudFormation Resource Status Change"): cloudformation.resource,
+    ("aws.cloudformation", "CloudFormation Drift Detection Status Change"): cloudformation.drift,
+    ("aws.cloudformation", "CloudFormation StackSet Status Change"): cloudformation.stack_set,
+    ("aws.cloudformation", "CloudFormation StackSet Operation Status Change"): cloudformation.stack_set_operation,
+    ("aws.cloudformation", "CloudFormation StackSet StackInstance Status Change"): cloudformation.stack_instance,
+    # Listed in the EventBridge events reference, without a published shape: generic on purpose.
+    ("aws.cloudformation", "CloudFormation Stack State Change"): generic.anything,
+    ("aws.cloudformation", "CloudFormation Hook Invocation Progress"): generic.anything,
+    (monitoring_agent.SOURCE, monitoring_agent.DETAIL_TYPE): monitoring_agent.log_error,
+}
+
+_CLAIMS = {detail_type: source for source, detail_type in MAPPERS}
+_SOURCES = frozenset(_CLAIMS.values())
+
+_TITLE = 300
+_TEXT = 3_000
+_NAME = 2_048
+"""The longest ARN that AWS allows; also the longest name kept of an account, a Region or a status."""
+_RESOURCES = 100
+"""A Health event may list thousands. The raw message keeps all; a stored event must stay below 400 KB."""
+
+# All that reading foreign data can raise. A fault of the machine (MemoryError …) is not a matter of the message.
+_ODD_SHAPE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
+_CONTROL = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
+
+
+def claimed_source(detail_type: str) -> str | None:
+    """The source of the mapper that is registered for a detail-type; None when none is."""
+    return _CLAIMS.get(detail_type)
+
+
+def map_envelope(envelope: "Envelope", *, received_at: datetime) -> MappedEvent:
+    """Understand one message. Never raises: what its mapper cannot read is generic, with the reason in `unmapped`.
+
+    Args:
+        envelope: the message.
+        received_at: when it came in (aware); orders messages that carry no usable time.
+    """
+    notes = list(envelope.faults)
+    mapper = MAPPERS.get((envelope.source, envelope.detail_type))
+    if mapper is None and envelope.source in _SOURCES:
+        notes.append(f"taken as generic: no mapper for this detail-type of {_cut(envelope.source, SHOWN)}")
+    if mapper is not None:
+        try:
+            return _complete(envelope, mapper(envelope), notes, received_at)
+        except _ODD_SHAPE as error:
+            said = f"{error}" if isinstance(error, UnreadableError) else f"{type(error).__name__}: {error}"
+            notes.append(f"taken as generic: {_cut(_one_line(said), SHOWN)}")
+    return _complete(envelope, generic.anything(envelope), notes, received_at)
+
+
+def _complete(envelope: "Envelope", facts: Facts, notes: Iterable[str], received_at: datetime) -> MappedEvent:
+    order = facts.order
+    if order is None:
+        order = milliseconds(envelope.time or received_at)
+    resources = envelope.resources if facts.resources is None else facts.resources
+    return MappedEvent(
+        source=_cut(envelope.source, _NAME),
+        detail_type=_cut(envelope.detail_type, _NAME),
+        account=_name(facts.account or envelope.account),
+        region=_name(facts.region or envelope.region),
+        title=_cut(_one_line(facts.title) or envelope.detail_type, _TITLE),
+        text=_cut(facts.text, _TEXT) if facts.text else None,
+        resource=_name(facts.resource),
+        resources=tuple(_cut(resource, _NAME) for resource in resources[:_RESOURCES]),
+        severity=facts.severity,
+        state=facts.state,
+        status=_name(facts.status),
+        fingerprint=facts.fingerprint,
+        order=order,
+        console_url=facts.console_url,
+        quiet=_cut(facts.quiet, _TITLE) if facts.quiet else None,
+        unmapped=tuple(notes),
+    )
+
+
+def _name(text: str | None) -> str | None:
+    return _cut(text, _NAME) if text else None
+
+
+def _one_line(text: str) -> str:
+    return _CONTROL.sub(" ", text).strip()
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"

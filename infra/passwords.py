@@ -1,0 +1,26 @@
+"""Passwords: bcrypt hashes, and a check that takes as long for an unknown account as for a known one."""
+
+from functools import cache
+
+import bcrypt
+
+from infra.settings import PASSWORD_ROUNDS
+
+
+def hashed(password: str) -> str:
+    """The bcrypt hash of a password of at most 72 bytes."""
+    return bcrypt.hashpw(password.encode(), bcrypt.gensalt(PASSWORD_ROUNDS)).decode()
+
+
+def matches(password: str, password_hash: str | None) -> bool:
+    """Whether the password is the one of the hash. Without a hash it takes as long, and is False."""
+    given = password.encode()
+    if len(given) > 72:  # bcrypt's limit; no password of ours is longer
+        given = b""
+    ok = bcrypt.checkpw(given, (password_hash or _nobodys()).encode())
+    return ok and password_hash is not None
+
+
+@cache
+def _nobodys() -> str:
+    return hashed("nobody has this password")

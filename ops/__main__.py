@@ -1,0 +1,5 @@
+"""`python -m ops` is `opsledger`."""
+
+from ops.cli import main
+
+main()

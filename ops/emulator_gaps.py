@@ -1,0 +1,79 @@
+"""What the emulator's CloudFormation reads over, done by hand when deploying to it.
+
+Everything is taken from the template and from the stack's own resources; nothing is named here a second time.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from ops.aws import SessionConfig
+from ops.change_sets import CAPABILITIES, ChangeSet, TemplateSource
+from ops.stack_events import follow
+from ops.template import TableFeatures
+
+
+def fill(config: SessionConfig, tables: Iterable[TableFeatures]) -> None:
+    """Turn on the tables' Kinesis destinations and expiry. Doing it again changes nothing."""
+    physical = _physical_ids(config)
+    dynamodb, kinesis = config.client("dynamodb"), config.client("kinesis")
+    for table in tables:
+        name = physical.get(table.logical_id)
+        if name is None:  # behind a Condition that is false here
+            continue
+        if table.ttl_attribute is not None:
+            _expire(dynamodb, name, table.ttl_attribute)
+        stream = physical.get(table.stream_logical_id or "")
+        if stream is not None:
+            arn = kinesis.describe_stream_summary(StreamName=stream)["StreamDescriptionSummary"]["StreamARN"]
+            _send_changes_to(dynamodb, name, arn)
+
+
+def update_outputs(config: SessionConfig, source: TemplateSource, change_set: ChangeSet) -> bool:
+    """Bring the stack's outputs up to date where no resource changes.
+
+    For CloudFormation that is a change like any other; the emulator sees none in a change set, only in an update.
+
+    Returns:
+        Whether there was anything to update.
+    """
+    from botocore.exceptions import ClientError  # noqa: PLC0415
+
+    def update() -> None:
+        config.client("cloudformation").update_stack(
+            StackName=config.stack_name,
+            Capabilities=CAPABILITIES,
+            Parameters=change_set.parameters,
+            **source.arguments(),
+        )
+
+    try:
+        follow(config, update, lambda _: None)
+    except ClientError as error:
+        if "no updates" in str(error).lower():
+            return False
+        raise
+    return True
+
+
+def _physical_ids(config: SessionConfig) -> dict[str, str]:
+    pages = config.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=config.stack_name)
+    return {
+        resource["LogicalResourceId"]: resource["PhysicalResourceId"]
+        for page in pages
+        for resource in page["StackResourceSummaries"]
+        if resource.get("PhysicalResourceId")
+    }
+
+
+def _expire(dynamodb: Any, table: str, attribute: str) -> None:
+    now = dynamodb.describe_time_to_live(TableName=table)["TimeToLiveDescription"]
+    if now.get("TimeToLiveStatus") not in {"ENABLED", "ENABLING"} or now.get("AttributeName") != attribute:
+        wanted = {"Enabled": True, "AttributeName": attribute}
+        dynamodb.update_time_to_live(TableName=table, TimeToLiveSpecification=wanted)
+
+
+def _send_changes_to(dynamodb: Any, table: str, stream_arn: str) -> None:
+    now = dynamodb.describe_kinesis_streaming_destination(TableName=table)["KinesisDataStreamDestinations"]
+    active = {found["StreamArn"] for found in now if found["DestinationStatus"] in {"ACTIVE", "ENABLING"}}
+    if stream_arn not in active:
+        dynamodb.enable_kinesis_streaming_destination(TableName=table, StreamArn=stream_arn)

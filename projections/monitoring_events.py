@@ -1,0 +1,68 @@
+"""Monitoring events: a row for each, counted by the day it was received, its source and its severity."""
+
+import json
+from collections.abc import Sequence
+
+from domain.commit import Commit, Recorded
+from domain.monitoring_events import MonitoringEventRecorded, event_id
+from infra.views import (
+    EVENT_SHARDS_COUNTER,
+    EVENTS_COUNTER,
+    CounterMoves,
+    Key,
+    Row,
+    event_key,
+    event_sort_key,
+    pack,
+    utc_day,
+)
+from projections.projection import Folded
+
+
+class MonitoringEventProjection:
+    """See the module."""
+
+    category = "event"
+
+    def key(self, hint: Commit) -> Key:
+        """See `Projection.key`. The stream has one commit, so the hint is all of it."""
+        return _key(hint.stream, json.loads(hint.encoded)[0]["d"]["published_at"])
+
+    def fold(self, row: Row | None, stream: str, events: Sequence[Recorded]) -> Folded:
+        """See `Projection.fold`."""
+        recorded, *more = events
+        event = recorded.event
+        if row or more or not isinstance(event, MonitoringEventRecorded):
+            raise ValueError(f"a monitoring event is recorded once and takes no {events[-1].event.name}")
+        uuid = stream.partition("#")[2]
+        shown = {
+            "id": event_id(event.published_at, uuid),
+            **event.mapped.model_dump(mode="json"),
+            "published_at": event.published_at,
+            "updated_at": int(recorded.at.timestamp()),
+            "expired_at": event.expires_at,
+        }
+        key = _key(stream, event.published_at)
+        return Folded(
+            Row(
+                key.pk,
+                key.sk,
+                version=recorded.version,
+                data=json.dumps(shown, ensure_ascii=False, separators=(",", ":")),
+                detail=pack(json.dumps(event.raw.get("detail"), ensure_ascii=False, separators=(",", ":"))),
+                ttl=event.expires_at,
+            )
+        )
+
+    def contributions(self, row: Row) -> CounterMoves:
+        """See `Projection.contributions`. By the day *received*, so that the row's expiry moves no counter."""
+        shown = json.loads(row.data)
+        received = utc_day(shown["updated_at"])
+        return {
+            Key(EVENTS_COUNTER, f"{received}#{shown['source']}#{shown['severity']}"): 1,
+            Key(EVENT_SHARDS_COUNTER, row.pk.partition("#")[2]): 1,
+        }
+
+
+def _key(stream: str, published_at: int) -> Key:
+    return event_key(utc_day(published_at), event_sort_key(published_at, stream.partition("#")[2]))

@@ -1,0 +1,29 @@
+"""What a projection is: code that folds the commits of one kind of stream into a row."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from domain.commit import Commit, Recorded
+from infra.views import CounterMoves, Key, Row
+
+
+class Folded(NamedTuple):
+    """A stream's row after some events, and the rows these events add beside it (a comment, a pointer)."""
+
+    row: Row
+    added: tuple[Row, ...] = ()
+
+
+class Projection(Protocol):
+    """One kind of stream."""
+
+    category: str
+
+    def key(self, hint: Commit) -> Key:
+        """Where the row of the stream stands of which `hint` is a commit."""
+
+    def fold(self, row: Row | None, stream: str, events: Sequence[Recorded]) -> Folded:
+        """A new row from the present one and the events that follow it. Does not change `row`."""
+
+    def contributions(self, row: Row) -> CounterMoves:
+        """What a row adds to the counters. A counter is the sum over all rows, and nothing else."""

@@ -1,0 +1,150 @@
+"""The projector: DynamoDB Streams to rows and counters.
+
+A stream record is a *hint* that a stream moved. The row's version says what is already in it: an older or equal
+commit is dropped, the next one applied, and for a gap the missing commits are read from the events table. So
+duplicates, holes and any order end in the same row.
+
+A stream whose event cannot be applied is parked, visibly, and holds up no other. A fault of the infrastructure
+raises, so that the batch is delivered again.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from itertools import groupby
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from domain.commit import Commit
+from infra import clients, views
+from infra.commits import from_item
+from infra.event_store import DynamoDBEventStore, EventStore
+from infra.settings import setting
+from infra.views import Change, Row
+from projections.monitoring_events import MonitoringEventProjection
+from projections.projection import Projection
+from projections.tasks import TaskProjection
+from projections.users import UserProjection
+
+PROJECTIONS: Sequence[Projection] = (MonitoringEventProjection(), TaskProjection(), UserProjection())
+MAX_PASSES = 5
+
+logger = Logger()
+
+
+class OutrunTooOftenError(RuntimeError):
+    """Others kept moving the same rows; the batch is to be delivered again."""
+
+
+class Projector:
+    """Brings the views up to date with the streams that hints name."""
+
+    def __init__(
+        self,
+        store: EventStore,
+        projections: Sequence[Projection] = PROJECTIONS,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._store = store
+        self._by_category = {projection.category: projection for projection in projections}
+        self._sleep = sleep
+
+    def project(self, hints: Iterable[Commit]) -> int:
+        """Apply commits, in any order, with duplicates and holes. Returns the number of streams that moved.
+
+        Raises:
+            OutrunTooOftenError: after MAX_PASSES passes some rows still moved under it.
+        """
+        known = (hint for hint in hints if hint.stream.partition("#")[0] in self._by_category)
+        in_order = sorted(known, key=lambda commit: (commit.stream, commit.version))
+        streams = {stream: list(commits) for stream, commits in groupby(in_order, key=lambda commit: commit.stream)}
+        for attempt in range(MAX_PASSES):
+            changes = self._changes(streams)
+            try:
+                views.apply(changes)
+            except views.OutrunError:
+                self._sleep(random.uniform(0, 0.02 * 2**attempt))
+                continue
+            return len(changes)
+        raise OutrunTooOftenError(f"rows of {len(streams)} streams kept moving; the batch will be delivered again")
+
+    def _changes(self, streams: Mapping[str, Sequence[Commit]]) -> list[Change]:
+        keys = {}
+        for stream, commits in streams.items():
+            with _parking(stream, commits[0]):
+                keys[stream] = self._projection(stream).key(commits[0])
+        rows = views.rows_by_key(keys.values())
+        parked = views.parked()
+        changes = []
+        for stream, key in keys.items():
+            row = rows.get(key)
+            missing = self._missing(stream, streams[stream], int(row.version) if row else 0)
+            if missing:
+                with _parking(stream, missing[0]):
+                    changes.append(self._change(stream, row, missing, unparks=stream in parked))
+        return changes
+
+    def _missing(self, stream: str, commits: Sequence[Commit], version: int) -> list[Commit]:
+        """The commits that follow on `version`: from the hints while these leave no gap, else from the store."""
+        missing: list[Commit] = []
+        for commit in commits:
+            if commit.version > version + 1:
+                return list(self._store.load(stream, after=missing[0].version - 1 if missing else version))
+            if commit.last_version > version:
+                missing.append(commit)
+                version = commit.last_version
+        return missing
+
+    def _change(self, stream: str, row: Row | None, commits: Sequence[Commit], *, unparks: bool) -> Change:
+        projection = self._projection(stream)
+        events = [recorded for commit in commits for recorded in commit.recorded()]
+        folded = projection.fold(row, stream, events)
+        moves = dict(projection.contributions(folded.row))
+        if row:
+            for key, before in projection.contributions(row).items():
+                moves[key] = moves.get(key, 0) - before
+        moved = {key: by for key, by in moves.items() if by}
+        return Change(stream, int(row.version) if row else 0, folded.row, folded.added, moved, unparks)
+
+    def _projection(self, stream: str) -> Projection:
+        return self._by_category[stream.partition("#")[0]]
+
+
+@contextmanager
+def _parking(stream: str, commit: Commit) -> Iterator[None]:
+    """Park the stream if the code inside cannot take `commit`, whatever the error: it must hold up no other stream.
+
+    Only code without I/O stands inside, so that a fault of the infrastructure is never taken for a bad event.
+    """
+    try:
+        yield
+    except Exception as error:
+        logger.exception("stream parked", extra={"stream": stream})
+        views.park(stream, commit.version - 1, f"{type(error).__name__}: {error}")
+
+
+def hints_of(event: Mapping[str, Any]) -> list[Commit]:
+    """The commits in a batch of DynamoDB stream records; expiries are no commits."""
+    hints = []
+    for record in event["Records"]:
+        if record["eventName"] != "INSERT":
+            continue
+        try:
+            hints.append(from_item(record["dynamodb"]["NewImage"]))
+        except (KeyError, ValueError):  # somebody put an item by hand; it must not block the shard
+            logger.exception("not a commit", extra={"keys": record["dynamodb"].get("Keys")})
+    return hints
+
+
+@cache
+def _projector() -> Projector:
+    return Projector(DynamoDBEventStore(clients.dynamodb(), setting("EVENTS_TABLE")))
+
+
+def handler(event: dict[str, Any], context: object) -> None:  # noqa: ARG001
+    """Lambda entry point, fed by the events table's stream."""
+    moved = _projector().project(hints_of(event))
+    logger.info("projected", extra={"records": len(event["Records"]), "streams": moved})

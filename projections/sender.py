@@ -1,0 +1,91 @@
+"""The sender: the delivery queue to Slack.
+
+It leases a notification's row, posts, and marks it. A crash between the post and the mark can tell people twice,
+never not at all. Back-off is the queue's: the delivery's visibility time-out is moved, so nothing waits in here.
+"""
+
+import json
+import random
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from infra import clients, outbox, webhooks
+from infra.outbox import LeasedError, Notification, NotificationId, Status
+from infra.secrets import secret
+from infra.settings import (
+    DELIVERY_BACKOFF_BASE_SECONDS,
+    DELIVERY_BACKOFF_CAP_SECONDS,
+    LEASE_SECONDS,
+    MAX_DELIVERY_ATTEMPTS,
+    setting,
+)
+from infra.webhooks import Delivery
+from projections import facts
+
+logger = Logger()
+
+
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001
+    """Lambda entry point, fed by the delivery queue. Reports the deliveries that are to come back."""
+    failures = []
+    for record in event["Records"]:
+        try:
+            wait = _deliver(record)
+        except Exception:
+            logger.exception("delivery interrupted", extra={"message_id": record["messageId"]})
+            wait = LEASE_SECONDS + 1
+        if wait is not None:
+            _come_back(record, wait)
+            failures.append({"itemIdentifier": record["messageId"]})
+    logger.info("delivered", extra={"records": len(event["Records"]), "coming_back": len(failures)})
+    return {"batchItemFailures": failures}
+
+
+def _deliver(record: dict[str, Any]) -> int | None:
+    """Deliver one notification. Returns the seconds after which it is to come back, or None if it is done with."""
+    notification_id = NotificationId.parse(json.loads(record["body"])["notification"])
+    try:
+        row = outbox.lease(notification_id)
+    except LeasedError:
+        return LEASE_SECONDS
+    if row is None:
+        return None
+    try:
+        rendered = facts.message(facts.Facts.model_validate_json(row.facts))
+    except Exception as error:
+        logger.exception("not rendered", extra={"notification": row.id})
+        outbox.finish(row, Status.FAILED, error=f"the message could not be rendered ({type(error).__name__})")
+        return None
+    delivery = _post(row.channel, rendered)
+    return _conclude(row, delivery, rendered)
+
+
+def _post(channel: str, rendered: str) -> Delivery:
+    url = secret(setting("SLACK_SECRET_ARN")).get(channel)
+    if url is None:
+        return Delivery(sent=False, error=f"no webhook is configured for the channel {channel}")
+    hosts = {host.strip() for host in setting("WEBHOOK_HOSTS").split(",") if host.strip()}
+    fault = webhooks.fault(url, hosts, allow_loopback=setting("ALLOW_LOOPBACK_WEBHOOKS") == "yes")
+    return Delivery(sent=False, error=fault) if fault else webhooks.post(url, json.loads(rendered))
+
+
+def _conclude(row: Notification, delivery: Delivery, rendered: str) -> int | None:
+    if delivery.sent:
+        outbox.finish(row, Status.SENT, message=rendered)
+        return None
+    attempts = int(row.attempts)
+    if delivery.heals and attempts < MAX_DELIVERY_ATTEMPTS:
+        outbox.finish(row, Status.DECIDED, error=delivery.error, message=rendered)
+        backoff = min(DELIVERY_BACKOFF_CAP_SECONDS, DELIVERY_BACKOFF_BASE_SECONDS * 2 ** (attempts - 1))
+        return max(delivery.retry_after or 0, round(random.uniform(backoff / 2, backoff)))
+    outbox.finish(row, Status.FAILED, error=delivery.error, message=rendered)
+    return None
+
+
+def _come_back(record: dict[str, Any], seconds: int) -> None:
+    clients.sqs().change_message_visibility(
+        QueueUrl=setting("DELIVERY_QUEUE_URL"),
+        ReceiptHandle=record["receiptHandle"],
+        VisibilityTimeout=min(seconds, 43_200),  # SQS's limit is 12 hours
+    )

@@ -1,0 +1,38 @@
+"""Users: oneself, and the names of others."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from domain.errors import NotFoundError
+from domain.users import USERS, User
+from infra.rest import Answer, Request
+from infra.views import Key, Row, rows_by_key
+
+
+def get_me(request: Request) -> Answer:
+    """GET /users/me."""
+    user_id = request.caller.user_id
+    try:
+        row = Row.get(USERS.stream(user_id), "user", consistent_read=True)
+    except Row.DoesNotExist:
+        raise NotFoundError("There is no such user (yet).") from None
+    return Answer(_shown(user_id, User.model_validate_json(row.data)), version=int(row.version))
+
+
+def names(user_ids: Iterable[str | None]) -> dict[str, str]:
+    """People's names by id, in one call; those who are unknown are left out."""
+    rows = rows_by_key(Key(USERS.stream(user_id), "user") for user_id in user_ids if user_id)
+    return {key.pk.partition("#")[2]: json.loads(row.data)["full_name"] for key, row in rows.items()}
+
+
+def _shown(user_id: str, user: User) -> dict[str, Any]:
+    return {
+        "id": user_id,
+        "email": user.email,
+        "full_name": user.full_name,
+        "role": user.role.value,
+        "is_active": user.is_active,
+        "created_at": int(user.created_at.timestamp()),
+        "updated_at": int(user.updated_at.timestamp()),
+    }

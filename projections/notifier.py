@@ -13,7 +13,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from domain.commit import Commit, Recorded
-from domain.monitoring_events import MonitoringEventRecorded, event_id
+from domain.monitoring_events import MONITORING_EVENTS, MonitoringEventRecorded, event_id
 from domain.notifications import Verdict, judge
 from infra import clients, outbox
 from infra.commits import from_item
@@ -29,43 +29,60 @@ logger = Logger()
 
 def handler(event: dict[str, Any], context: object) -> None:  # noqa: ARG001
     """Lambda entry point, fed by the Kinesis data stream."""
-    decided = 0
-    for commit in _commits(event):
-        for index, recorded in enumerate(commit.recorded()):
-            if isinstance(recorded.event, MonitoringEventRecorded):
-                _decide(commit, index, recorded, recorded.event)
-                decided += 1
+    decided = sum(_decide(commit) for commit in _commits(event))
     logger.info("decided", extra={"records": len(event["Records"]), "decisions": decided})
 
 
-def _decide(commit: Commit, index: int, recorded: Recorded, event: MonitoringEventRecorded) -> None:
-    verdict = judge(event.mapped, number("NOTIFY_SEVERITY", 2))
-    status, rule = _status(verdict)
-    notification_id = NotificationId(commit.id, index, CHANNEL)
+def _decide(commit: Commit) -> int:
+    """Decide on each event of a commit. Returns how many decisions that took."""
+    if commit.stream.partition("#")[0] != MONITORING_EVENTS.category:
+        return 0  # nobody is told of tasks and users yet
+    try:
+        decisions = [_decision(commit, place, recorded) for place, recorded in enumerate(commit.recorded())]
+    except Exception as error:  # it must neither hold up the others nor vanish: it shows as failed
+        logger.exception("not decided", extra={"stream": commit.stream})
+        decisions = [_undecided(commit, error)]
+    for decision in decisions:
+        row = outbox.decide(decision)
+        if row.status == Status.DECIDED:
+            clients.sqs().send_message(
+                QueueUrl=setting("DELIVERY_QUEUE_URL"), MessageBody=json.dumps({"notification": row.id})
+            )
+    return len(decisions)
+
+
+def _decision(commit: Commit, place: int, recorded: Recorded) -> Notification:
+    event = recorded.event
+    if not isinstance(event, MonitoringEventRecorded):
+        raise TypeError(f"a monitoring event is recorded and takes no {event.name}")
+    status, rule = _status(judge(event.mapped, number("NOTIFY_SEVERITY", 2)))
     told = facts.Facts(
         event_id=event_id(event.published_at, commit.stream.partition("#")[2]),
         published_at=event.published_at,
         event=event.mapped,
     )
-    row = outbox.decide(
-        Notification(
-            notification_id.pk,
-            notification_id.sk,
-            id=str(notification_id),
-            status=status,
-            channel=CHANNEL,
-            rule=rule,
-            stream=commit.stream,
-            facts=told.model_dump_json(),
-            decided_at=int(time.time()),
-            message=facts.message(told) if status is Status.UNCONFIGURED else None,
-            ttl=int(recorded.at.timestamp()) + number("EVENT_RETENTION_DAYS", 90) * 86_400,
-        )
+    message = facts.message(told) if status is Status.UNCONFIGURED else None
+    return _row(commit, place, status=status, rule=rule, facts=told.model_dump_json(), message=message)
+
+
+def _undecided(commit: Commit, error: Exception) -> Notification:
+    unknown = {"event_id": None, "event": {"title": f"An event of {commit.stream} cannot be read", "severity": None}}
+    fault = f"{type(error).__name__}: {error}"[:500]
+    return _row(commit, 0, status=Status.FAILED, rule="cannot be read", facts=json.dumps(unknown), error=fault)
+
+
+def _row(commit: Commit, place: int, **attributes: Any) -> Notification:
+    notification_id = NotificationId(commit.id, place, CHANNEL)
+    return Notification(
+        notification_id.pk,
+        notification_id.sk,
+        id=str(notification_id),
+        channel=CHANNEL,
+        stream=commit.stream,
+        decided_at=int(time.time()),
+        ttl=int(commit.at.timestamp()) + number("EVENT_RETENTION_DAYS", 90) * 86_400,
+        **attributes,
     )
-    if row.status == Status.DECIDED:
-        clients.sqs().send_message(
-            QueueUrl=setting("DELIVERY_QUEUE_URL"), MessageBody=json.dumps({"notification": str(notification_id)})
-        )
 
 
 def _status(verdict: Verdict) -> tuple[Status, str]:
@@ -79,5 +96,9 @@ def _status(verdict: Verdict) -> tuple[Status, str]:
 def _commits(event: Mapping[str, Any]) -> Iterator[Commit]:
     for record in event["Records"]:
         change = json.loads(base64.b64decode(record["kinesis"]["data"]))
-        if change["eventName"] == "INSERT":
+        if change["eventName"] != "INSERT":
+            continue
+        try:
             yield from_item(change["dynamodb"]["NewImage"])
+        except (KeyError, ValueError):  # somebody put an item by hand
+            logger.exception("not a commit", extra={"keys": change["dynamodb"].get("Keys")})

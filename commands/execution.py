@@ -119,6 +119,8 @@ def execute(
         try:
             store.append(commit, guards)
         except ConflictError:
+            if attempt + 1 == MAX_APPEND_ATTEMPTS:
+                break
             sleep(random.uniform(0, min(RETRY_CAP_SECONDS, RETRY_BASE_SECONDS * 2**attempt)))
             continue
         return Outcome(*fold(decider, [commit], now_at))

@@ -81,10 +81,13 @@ def _published_at(envelope: Envelope, received_at: datetime) -> int:
 
 
 def _give_back_at_once(message: dict[str, Any]) -> None:
-    """A message that no retry can heal need not wait between its retries."""
-    clients.sqs().change_message_visibility(
-        QueueUrl=setting("INGEST_QUEUE_URL"), ReceiptHandle=message["receiptHandle"], VisibilityTimeout=0
-    )
+    """A message that no retry can heal need not wait between its retries. If that fails, it waits: it holds up none."""
+    try:
+        clients.sqs().change_message_visibility(
+            QueueUrl=setting("INGEST_QUEUE_URL"), ReceiptHandle=message["receiptHandle"], VisibilityTimeout=0
+        )
+    except Exception:
+        logger.exception("message not given back at once", extra={"message_id": message["messageId"]})
 
 
 @cache

@@ -42,7 +42,7 @@ def create_task(request: Request) -> Answer:
 
 def create_task_from_event(request: Request, event_id: str) -> Answer:
     """POST /events/{id}/create-task."""
-    command = request.parse(CreateTaskFromEvent)
+    command = request.parse(CreateTaskFromEvent, may_be_empty=True)
     event = _monitoring_event(event_id)
     mapped = event.mapped
     details = EventDetails(

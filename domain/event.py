@@ -7,6 +7,8 @@ and renamed. An old version is *upcast*, as a dictionary, before it is validated
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
+from pydantic import ValidationError
+
 from domain.value import Value
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
@@ -82,15 +84,19 @@ def decode(stored: StoredEvent) -> DomainEvent:
     cls = _types.get(stored.t)
     if cls is None:
         raise UnreadableEventError(f"no code for the event {stored.t!r} v{stored.v}: was it renamed or removed?")
-    fields = dict(stored.d)
-    for version in range(stored.v, cls.version):
-        step = _upcasters.get((stored.t, version))
-        if step is None:
-            raise UnreadableEventError(f"no upcaster from {stored.t} v{version} to v{version + 1}")
-        fields = step(fields)
     if stored.v > cls.version:
         raise UnreadableEventError(f"{stored.t} v{stored.v} was written by newer code than this (v{cls.version})")
     try:
+        fields = dict(stored.d)
+        for version in range(stored.v, cls.version):
+            step = _upcasters.get((stored.t, version))
+            if step is None:
+                raise UnreadableEventError(f"no upcaster from {stored.t} v{version} to v{version + 1}")
+            fields = step(fields)
         return cls.model_validate(fields)
-    except ValueError as error:
-        raise UnreadableEventError(f"{stored.t} v{stored.v} does not fit its model: {error}") from error
+    except ValidationError as error:
+        # Without the values, and without the error that holds them: they may be personal data, and this is logged.
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        raise UnreadableEventError(f"{stored.t} v{stored.v} does not fit its model: {faults}") from None
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise UnreadableEventError(f"{stored.t} v{stored.v} does not fit its upcaster: {error!r}") from error

@@ -10,12 +10,12 @@ from domain.commit import Recorded
 from domain.decider import Context, Decider
 from domain.errors import FieldFault, InvalidError, NotFoundError, StateConflictError
 from domain.event import DomainEvent, event_type
-from domain.text import Line, Text
+from domain.text import ONE_LINE, PRINTABLE, TRIMMED
 from domain.value import Value
 
-Title = Annotated[Line, StringConstraints(min_length=3, max_length=200)]
-Description = Annotated[Text, StringConstraints(min_length=10, max_length=5000)]
-CommentText = Annotated[Text, StringConstraints(min_length=1, max_length=5000)]
+Title = Annotated[str, TRIMMED, StringConstraints(min_length=3, max_length=200), PRINTABLE, ONE_LINE]
+Description = Annotated[str, TRIMMED, StringConstraints(min_length=10, max_length=5000), PRINTABLE]
+CommentText = Annotated[str, TRIMMED, StringConstraints(min_length=1, max_length=5000), PRINTABLE]
 UserId = Annotated[str, StringConstraints(min_length=1, max_length=64, strict=True)]
 UnixSeconds = Annotated[int, Field(strict=True, ge=0, le=253_402_300_799, description="seconds since the epoch")]
 
@@ -194,8 +194,9 @@ def from_event(command: CreateTaskFromEvent, details: EventDetails, text: str | 
     """The complete command for a task about a monitoring event: what the person left out comes from the event."""
     # Led by the facts, so that it is never too short to be a description.
     told = f"{details.source}: {details.detail_type}, severity {details.severity}.\n\n{text or details.title}"
+    title = _cut(" ".join(_shown(details.title).split()), 200)
     return CreateTask(
-        title=command.title or _cut(" ".join(_shown(details.title).split()), 200) or "Monitoring event",
+        title=command.title or (title if len(title) >= 3 else f"Monitoring event {title}"),
         description=command.description or _cut(_shown(told), 5000),
         priority=command.priority or _PRIORITY_BY_SEVERITY[details.severity],
         assigned_user_id=command.assigned_user_id,

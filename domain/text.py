@@ -1,7 +1,6 @@
 """Text that people type: trimmed, and without characters that no screen shows."""
 
 import unicodedata
-from typing import Annotated
 
 from pydantic import AfterValidator, StringConstraints
 
@@ -19,5 +18,8 @@ def _one_line(text: str) -> str:
     return text
 
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True, strict=True), AfterValidator(_printable)]
-Line = Annotated[Text, AfterValidator(_one_line)]
+# A length goes between these two: behind `PRINTABLE`, pydantic would speak of "items after validation", not characters.
+TRIMMED = StringConstraints(strip_whitespace=True, strict=True)
+PRINTABLE = AfterValidator(_printable)
+ONE_LINE = AfterValidator(_one_line)
+"""In addition to `PRINTABLE`."""

@@ -11,7 +11,7 @@ from domain.decider import Decider
 from domain.errors import StateConflictError
 from domain.event import DomainEvent, event_type
 from domain.permissions import Role
-from domain.text import Line
+from domain.text import ONE_LINE, PRINTABLE, TRIMMED
 from domain.value import Value
 
 # One @, no blanks, a dot in the domain: whether an address exists, only a message to it can tell.
@@ -39,7 +39,7 @@ def _password(text: str) -> str:
 
 Email = Annotated[str, StringConstraints(strict=True), AfterValidator(normalised_email)]
 Password = Annotated[str, StringConstraints(strict=True), AfterValidator(_password)]
-FullName = Annotated[Line, StringConstraints(min_length=2, max_length=100)]
+FullName = Annotated[str, TRIMMED, StringConstraints(min_length=2, max_length=100), PRINTABLE, ONE_LINE]
 
 
 class User(Value):

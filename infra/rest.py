@@ -100,15 +100,18 @@ class Request:
         plain = 0 < len(given) <= 100 and all(c.isascii() and (c.isalnum() or c in "-_.:") for c in given)
         return given if plain else str(uuid_utils.uuid7())
 
-    def parse(self, model: type[Model]) -> Model:
+    def parse(self, model: type[Model], *, may_be_empty: bool = False) -> Model:
         """The JSON body as a model.
+
+        Args:
+            may_be_empty: no body at all counts as `{}`.
 
         Raises:
             BadRequestError: it is not JSON.
             InvalidError: it does not fit the model; each field is named.
         """
         try:
-            return model.model_validate_json(self._body)
+            return model.model_validate_json(self._body or (b"{}" if may_be_empty else b""))
         except ValidationError as error:
             faults = error.errors(include_url=False, include_input=False, include_context=False)
         if faults[0]["type"] == "json_invalid":

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ops import stack
 from ops.aws import SessionConfig
+from ops.errors import OpsError
 
 if TYPE_CHECKING:
     from infra.guards import Guards
@@ -32,27 +33,46 @@ def ensure_admin(config: SessionConfig, *, folder: Path, email: str = EMAIL) -> 
     nobody has: the next call finds the files, and goes on.
 
     Raises:
-        StateConflictError: the address is registered, but not with the password in `folder`.
+        StateConflictError: the address is registered, but not by the files in `folder`.
     """
-    from commands.execution import Order, new_id, now  # noqa: PLC0415 - 0.5 s that few commands need
+    known = known_admin(folder)
+    if known and _guards(config, stack.outputs(config)).owner_of_email(known.email):
+        return known
+    password = _kept_password(folder / "admin-password")
+    (folder / "admin.json").write_text(json.dumps({"email": email}) + "\n")
+    create_admin(config, email=email, full_name=FULL_NAME, password=password)
+    return AdminCredentials(email, folder / "admin-password")
+
+
+def create_admin(config: SessionConfig, *, email: str, full_name: str, password: str) -> None:
+    """Register an admin.
+
+    Raises:
+        OpsError: the stage is not deployed, or a field breaks a rule.
+        StateConflictError: the address is registered already.
+    """
+    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415 - 0.5 s that few commands need
+
+    from commands.execution import Order, new_id, now  # noqa: PLC0415
     from commands.users import register_user  # noqa: PLC0415
     from domain.permissions import Role  # noqa: PLC0415
-    from domain.users import RegisterUser  # noqa: PLC0415
+    from domain.users import Password, RegisterUser  # noqa: PLC0415
     from infra.event_store import DynamoDBEventStore  # noqa: PLC0415
     from infra.passwords import hashed  # noqa: PLC0415
 
-    command = RegisterUser(email=email, full_name=FULL_NAME, role=Role.ADMIN)
-    found = stack.outputs(config)
-    guards = _guards(config, found)
-    known = known_admin(folder)
-    if known and guards.owner_of_email(known.email):
-        return known
-    password = _kept_password(folder / "admin-password")
-    (folder / "admin.json").write_text(json.dumps({"email": command.email}) + "\n")
+    try:
+        command = RegisterUser(email=email, full_name=full_name, role=Role.ADMIN)
+        TypeAdapter(Password).validate_python(password)
+    except ValidationError as error:
+        # The input is left out: it may be the password.
+        faults = error.errors(include_input=False, include_url=False)
+        told = "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'the password'}: {fault['msg']}" for fault in faults)
+        raise OpsError(told.replace("Value error, ", ""), exit_code=2) from None
+    events_table = stack.required_output(config, "EventsTable")
+    guards = _guards(config, stack.outputs(config))
     order = Order(by="system:setup", at=now(), correlation_id=new_id(), causation_id="setup")
-    store = DynamoDBEventStore(config.client("dynamodb"), found["EventsTable"])
+    store = DynamoDBEventStore(config.client("dynamodb"), events_table)
     register_user(store, guards.take_email, command, hashed(password), order)
-    return AdminCredentials(command.email, folder / "admin-password")
 
 
 def known_admin(folder: Path) -> AdminCredentials | None:

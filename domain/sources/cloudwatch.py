@@ -49,7 +49,7 @@ def state_change(envelope: "Envelope") -> Facts:
     causes = _causes(detail)
     contributor = optional(detail, "alarmContributor", "id")
     return Facts(
-        title=f"{name}: {reason}" if reason else name,
+        title=f"{name}: {status}",  # the reason is long and mostly numbers: it is the text
         text=_explanation(detail, reason, causes),
         resource=_affected(detail) or alarm,
         resources=(*envelope.resources, *(cause for cause in causes if cause not in envelope.resources)),

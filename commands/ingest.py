@@ -12,7 +12,7 @@ from aws_lambda_powertools import Logger
 
 from commands.execution import Order, execute, now
 from domain.event import DomainEvent
-from domain.monitoring_events import MONITORING_EVENTS, MonitoringEvent, MonitoringEventRecorded
+from domain.monitoring_events import MONITORING_EVENTS, MonitoringEvent, recorded
 from domain.sources.envelope import Envelope, MalformedEnvelopeError, delivery_uuid, parse
 from domain.sources.registry import map_envelope
 from infra import clients
@@ -55,18 +55,15 @@ def record(store: EventStore, body: str, received_at: datetime, message_id: str,
     envelope = parse(body)
     uuid = str(delivery_uuid(envelope))
     at = now()
-    recorded = MonitoringEventRecorded(
-        mapped=map_envelope(envelope, received_at=received_at),
-        published_at=_published_at(envelope, received_at),
-        expires_at=int(at.timestamp()) + retention,
-        raw=dict(envelope.raw),
-    )
+    expires_at = int(at.timestamp()) + retention
+    mapped = map_envelope(envelope, received_at=received_at)
+    event = recorded(envelope.raw, mapped, _published_at(envelope, received_at), expires_at)
 
     def decide(state: MonitoringEvent | None) -> list[DomainEvent]:
-        return [] if state else [recorded]
+        return [] if state else [event]
 
     order = Order(by=ACTOR, at=at, correlation_id=uuid, causation_id=f"sqs:{message_id}")
-    execute(store, MONITORING_EVENTS, uuid, decide, order, creates=True, expires_at=recorded.expires_at)
+    execute(store, MONITORING_EVENTS, uuid, decide, order, creates=True, expires_at=expires_at)
     return uuid
 
 

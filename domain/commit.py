@@ -6,7 +6,7 @@ that an altered, missing or inserted commit shows.
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -116,3 +116,26 @@ def chain_hash(previous: bytes, commit: Commit) -> bytes:
     ]
     canonical = json.dumps(content, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(previous + canonical.encode("ascii")).digest()
+
+
+class ChainFault(NamedTuple):
+    """The first place where a stream is not what was written: the version there, and what is wrong."""
+
+    version: int
+    fault: str
+
+
+def check_chain(commits: Iterable[Commit]) -> ChainFault | None:
+    """Check a whole stream, in order from its first commit: the first altered, missing or inserted one, or None."""
+    previous, following = GENESIS, 1
+    for commit in commits:
+        if commit.version > following:
+            return ChainFault(following, f"missing: after version {following - 1} comes {commit.version}")
+        if commit.version < following:
+            return ChainFault(commit.version, f"inserted: version {following} was expected")
+        if commit.count != len(commit.stored_events()):
+            return ChainFault(commit.version, "altered: it does not hold the number of events that it says")
+        if chain_hash(previous, commit) != commit.hash:
+            return ChainFault(commit.version, "altered: it, or the commit before it, is not what was written")
+        previous, following = commit.hash, commit.last_version + 1
+    return None

@@ -1,5 +1,9 @@
 """Monitoring events: messages received from AWS, each recorded once and never changed."""
 
+import base64
+import json
+import zlib
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -9,20 +13,47 @@ from domain.event import DomainEvent, event_type
 from domain.sources.mapping import MappedEvent
 from domain.value import Value
 
+SOFT_LIMIT_BYTES = 8_192
+"""A message up to this size is kept as it is, so that a person can read it in the table."""
+
 
 @event_type("monitoring-event.recorded", 1)
 class MonitoringEventRecorded(DomainEvent):
-    """What was received: the message as it came (`raw`), and what it was understood to mean.
+    """What was received: the message as it came, and what it was understood to mean.
 
     Attributes:
         published_at: seconds since the epoch, the message's own time; when it has none, the time of its arrival.
         expires_at: seconds since the epoch.
+        raw: the message, if it is small.
+        packed: the message, if it is large: its JSON, deflated (RFC 1950), in base64.
     """
 
     mapped: MappedEvent
     published_at: int
     expires_at: int
-    raw: dict[str, Any]
+    raw: dict[str, Any] | None = None
+    packed: str | None = None
+
+    @property
+    def message(self) -> dict[str, Any]:
+        """The message as it came."""
+        if self.packed is None:
+            return self.raw or {}
+        message: dict[str, Any] = json.loads(zlib.decompress(base64.b64decode(self.packed)))
+        return message
+
+
+def recorded(message: Mapping[str, Any], mapped: MappedEvent, published_at: int, expires_at: int) -> DomainEvent:
+    """The event that a message was received. One above SOFT_LIMIT_BYTES is packed: write units are counted in KB."""
+    text = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    small = len(text) <= SOFT_LIMIT_BYTES
+    return MonitoringEventRecorded(
+        mapped=mapped,
+        published_at=published_at,
+        expires_at=expires_at,
+        raw=dict(message) if small else None,
+        packed=None if small else base64.b64encode(zlib.compress(text)).decode(),
+    )
 
 
 class MonitoringEvent(Value):
@@ -30,7 +61,8 @@ class MonitoringEvent(Value):
     published_at: int
     recorded_at: datetime
     expires_at: int
-    raw: dict[str, Any]
+    raw: dict[str, Any] | None = None
+    packed: str | None = None
 
 
 def event_id(published_at: int, uuid: str) -> str:

@@ -107,7 +107,7 @@ class Row(Model):
     @property
     def size(self) -> int:
         """Bytes, near enough for the limits of a transaction and of a page."""
-        return len(self.data) + len(self.detail or b"") + 300
+        return len(self.data.encode()) + len(self.detail or b"") + 300
 
 
 class CounterRow(Model):
@@ -197,9 +197,7 @@ def apply(changes: Iterable[Change]) -> None:
     for group in _groups(changes):
         moves: dict[Key, int] = {}
         try:
-            with TransactWrite(
-                connection=Connection(connect_timeout_seconds=2, read_timeout_seconds=10)
-            ) as transaction:
+            with TransactWrite(connection=_connection()) as transaction:
                 for change in group:
                     unmoved = Row.version == change.read_version if change.read_version else Row.pk.does_not_exist()
                     transaction.save(change.row, condition=unmoved)
@@ -249,5 +247,5 @@ def park(stream: str, version: int, error: str) -> None:
 
 
 def parked() -> dict[str, Row]:
-    """The parked streams. One query."""
-    return {row.sk: row for row in Row.query(PARKED)}
+    """The parked streams, strongly consistent: a mark that is read over would outlive its cause. One query."""
+    return {row.sk: row for row in Row.query(PARKED, consistent_read=True)}

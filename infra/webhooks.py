@@ -6,6 +6,8 @@ body is used.
 """
 
 import json
+import logging
+import re
 from collections.abc import Collection, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,6 +18,7 @@ from infra.settings import SLACK_TIMEOUT_SECONDS
 if TYPE_CHECKING:
     import urllib3
 
+_SECONDS = re.compile("[0-9]{1,9}")
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -77,7 +80,7 @@ def post(url: str, message: Mapping[str, Any]) -> Delivery:
     return Delivery(
         sent=False,
         heals=status == 429 or status >= 500,
-        retry_after=int(retry_after) if retry_after.isascii() and retry_after.isdigit() else None,
+        retry_after=int(retry_after) if _SECONDS.fullmatch(retry_after) else None,
         error=f"Slack answered {status}",
     )
 
@@ -86,4 +89,5 @@ def post(url: str, message: Mapping[str, Any]) -> Delivery:
 def _pool() -> "urllib3.PoolManager":
     import urllib3  # noqa: PLC0415
 
+    logging.getLogger("urllib3").setLevel(logging.INFO)  # at DEBUG it writes the paths of URLs
     return urllib3.PoolManager(timeout=SLACK_TIMEOUT_SECONDS, maxsize=2)

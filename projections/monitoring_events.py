@@ -18,6 +18,10 @@ from infra.views import (
 )
 from projections.projection import Folded
 
+_COUNTED_SOURCE = 200
+"""Characters of a source that its counter's key keeps: a sort key has at most 1,024 bytes (DynamoDB quotas), and a
+message that was handed in by hand may name any source."""
+
 
 class MonitoringEventProjection:
     """See the module."""
@@ -49,7 +53,7 @@ class MonitoringEventProjection:
                 key.sk,
                 version=recorded.version,
                 data=json.dumps(shown, ensure_ascii=False, separators=(",", ":")),
-                detail=pack(json.dumps(event.raw.get("detail"), ensure_ascii=False, separators=(",", ":"))),
+                detail=pack(json.dumps(event.message.get("detail"), ensure_ascii=False, separators=(",", ":"))),
                 ttl=event.expires_at,
             )
         )
@@ -59,7 +63,7 @@ class MonitoringEventProjection:
         shown = json.loads(row.data)
         received = utc_day(shown["updated_at"])
         return {
-            Key(EVENTS_COUNTER, f"{received}#{shown['source']}#{shown['severity']}"): 1,
+            Key(EVENTS_COUNTER, f"{received}#{shown['source'][:_COUNTED_SOURCE]}#{shown['severity']}"): 1,
             Key(EVENT_SHARDS_COUNTER, row.pk.partition("#")[2]): 1,
         }
 

@@ -37,8 +37,13 @@ def _decide(commit: Commit) -> int:
     """Decide on each event of a commit. Returns how many decisions that took."""
     if commit.stream.partition("#")[0] != MONITORING_EVENTS.category:
         return 0  # nobody is told of tasks and users yet
+    # Not inside: a fault of the infrastructure is no fault of the event, and brings the batch back.
+    configured = CHANNEL in secret(setting("SLACK_SECRET_ARN"))
     try:
-        decisions = [_decision(commit, place, recorded) for place, recorded in enumerate(commit.recorded())]
+        decisions = [
+            _decision(commit, place, recorded, configured=configured)
+            for place, recorded in enumerate(commit.recorded())
+        ]
     except Exception as error:  # it must neither hold up the others nor vanish: it shows as failed
         logger.exception("not decided", extra={"stream": commit.stream})
         decisions = [_undecided(commit, error)]
@@ -51,11 +56,11 @@ def _decide(commit: Commit) -> int:
     return len(decisions)
 
 
-def _decision(commit: Commit, place: int, recorded: Recorded) -> Notification:
+def _decision(commit: Commit, place: int, recorded: Recorded, *, configured: bool) -> Notification:
     event = recorded.event
     if not isinstance(event, MonitoringEventRecorded):
         raise TypeError(f"a monitoring event is recorded and takes no {event.name}")
-    status, rule = _status(judge(event.mapped, number("NOTIFY_SEVERITY", 2)))
+    status, rule = _status(judge(event.mapped, number("NOTIFY_SEVERITY", 2)), configured=configured)
     told = facts.Facts(
         event_id=event_id(event.published_at, commit.stream.partition("#")[2]),
         published_at=event.published_at,
@@ -85,10 +90,10 @@ def _row(commit: Commit, place: int, **attributes: Any) -> Notification:
     )
 
 
-def _status(verdict: Verdict) -> tuple[Status, str]:
+def _status(verdict: Verdict, *, configured: bool) -> tuple[Status, str]:
     if not verdict.send:
         return Status.SUPPRESSED, verdict.rule
-    if CHANNEL not in secret(setting("SLACK_SECRET_ARN")):
+    if not configured:
         return Status.UNCONFIGURED, f"{verdict.rule}, but no webhook is configured for the channel {CHANNEL}"
     return Status.DECIDED, verdict.rule
 
@@ -99,6 +104,9 @@ def _commits(event: Mapping[str, Any]) -> Iterator[Commit]:
         if change["eventName"] != "INSERT":
             continue
         try:
-            yield from_item(change["dynamodb"]["NewImage"])
+            commit = from_item(change["dynamodb"]["NewImage"])
+            _ = NotificationId(commit.id, 0, CHANNEL).pk  # raises for an id that is no UUIDv7
         except (KeyError, ValueError):  # somebody put an item by hand
             logger.exception("not a commit", extra={"keys": change["dynamodb"].get("Keys")})
+        else:
+            yield commit

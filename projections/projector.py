@@ -32,6 +32,10 @@ from projections.users import UserProjection
 PROJECTIONS: Sequence[Projection] = (MonitoringEventProjection(), TaskProjection(), UserProjection())
 MAX_PASSES = 5
 
+MAX_STEP_EVENTS = 50
+"""Events of one stream that are applied at once. Each may add a row, and a transaction takes 100 items; a stream
+that lags further behind, such as one that was parked, is brought up in several steps."""
+
 logger = Logger()
 
 
@@ -61,17 +65,23 @@ class Projector:
         known = (hint for hint in hints if hint.stream.partition("#")[0] in self._by_category)
         in_order = sorted(known, key=lambda commit: (commit.stream, commit.version))
         streams = {stream: list(commits) for stream, commits in groupby(in_order, key=lambda commit: commit.stream)}
-        for attempt in range(MAX_PASSES):
-            changes = self._changes(streams)
+        moved: set[str] = set()
+        outrun = 0
+        while outrun < MAX_PASSES:
+            changes, complete = self._changes(streams)
             try:
                 views.apply(changes)
             except views.OutrunError:
-                self._sleep(random.uniform(0, 0.02 * 2**attempt))
+                self._sleep(random.uniform(0, 0.02 * 2**outrun))
+                outrun += 1
                 continue
-            return len(changes)
+            moved.update(change.stream for change in changes)
+            if complete:
+                return len(moved)
         raise OutrunTooOftenError(f"rows of {len(streams)} streams kept moving; the batch will be delivered again")
 
-    def _changes(self, streams: Mapping[str, Sequence[Commit]]) -> list[Change]:
+    def _changes(self, streams: Mapping[str, Sequence[Commit]]) -> tuple[list[Change], bool]:
+        """The next step of each stream, and whether these are the last ones."""
         keys = {}
         for stream, commits in streams.items():
             with _parking(stream, commits[0]):
@@ -79,24 +89,25 @@ class Projector:
         rows = views.rows_by_key(keys.values())
         parked = views.parked()
         changes = []
+        complete = True
         for stream, key in keys.items():
             row = rows.get(key)
-            missing = self._missing(stream, streams[stream], int(row.version) if row else 0)
-            if missing:
-                with _parking(stream, missing[0]):
-                    changes.append(self._change(stream, row, missing, unparks=stream in parked))
-        return changes
+            step, more = _step(self._missing(stream, streams[stream], int(row.version) if row else 0))
+            if step:
+                with _parking(stream, step[0]):
+                    changes.append(self._change(stream, row, step, unparks=stream in parked))
+                    complete = complete and not more
+        return changes, complete
 
-    def _missing(self, stream: str, commits: Sequence[Commit], version: int) -> list[Commit]:
+    def _missing(self, stream: str, commits: Sequence[Commit], version: int) -> Iterator[Commit]:
         """The commits that follow on `version`: from the hints while these leave no gap, else from the store."""
-        missing: list[Commit] = []
         for commit in commits:
             if commit.version > version + 1:
-                return list(self._store.load(stream, after=missing[0].version - 1 if missing else version))
+                yield from self._store.load(stream, after=version)
+                return
             if commit.last_version > version:
-                missing.append(commit)
+                yield commit
                 version = commit.last_version
-        return missing
 
     def _change(self, stream: str, row: Row | None, commits: Sequence[Commit], *, unparks: bool) -> Change:
         projection = self._projection(stream)
@@ -111,6 +122,18 @@ class Projector:
 
     def _projection(self, stream: str) -> Projection:
         return self._by_category[stream.partition("#")[0]]
+
+
+def _step(commits: Iterable[Commit]) -> tuple[list[Commit], bool]:
+    """As many commits as one step takes (one at least, if there is one), and whether there are more."""
+    step: list[Commit] = []
+    events = 0
+    for commit in commits:
+        events += commit.count
+        if step and events > MAX_STEP_EVENTS:
+            return step, True
+        step.append(commit)
+    return step, False
 
 
 @contextmanager

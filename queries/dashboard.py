@@ -30,8 +30,8 @@ def get_overview(request: Request) -> Answer:  # noqa: ARG001 - the same for eve
             },
             "tasks": {
                 "total": sum(int(row.n) for row in tasks),
-                "by_status": _summed(tasks, 0, [status.value for status in Status]),
-                "by_priority": _summed(tasks, 1, [priority.value for priority in Priority]),
+                "by_status": _summed(tasks, slice(0, 1), [status.value for status in Status]),
+                "by_priority": _summed(tasks, slice(1, 2), [priority.value for priority in Priority]),
             },
         }
     )
@@ -41,14 +41,18 @@ def _events(rows: Iterable[CounterRow]) -> dict[str, Any]:
     rows = list(rows)
     return {
         "total": sum(int(row.n) for row in rows),
-        "by_severity": _summed(rows, -1, [str(severity) for severity in range(6)]),
-        "by_source": _summed(rows, 1, []),
+        "by_severity": _summed(rows, slice(-1, None), [str(severity) for severity in range(6)]),
+        "by_source": _summed(rows, slice(1, -1), []),
     }
 
 
-def _summed(rows: Iterable[CounterRow], part: int, always: Iterable[str]) -> dict[str, int]:
-    """Sums by one part of the counters' keys; the names in `always` are there even at zero."""
+def _summed(rows: Iterable[CounterRow], part: slice, always: Iterable[str]) -> dict[str, int]:
+    """Sums by one part of the counters' keys (a source may hold the `#` between the parts).
+
+    Args:
+        always: names that are there even at zero.
+    """
     sums: Counter[str] = Counter(dict.fromkeys(always, 0))
     for row in rows:
-        sums[row.sk.split("#")[part]] += int(row.n)
+        sums["#".join(row.sk.split("#")[part])] += int(row.n)
     return dict(sums)

@@ -15,6 +15,9 @@ from domain.errors import FieldFault, InvalidError
 from infra.rest import Request
 from infra.settings import DEFAULT_PAGE, MAX_PAGE
 
+_POSITION = 200
+"""Characters in a part of a position, which are ASCII: DynamoDB refuses keys that are too long or no Unicode."""
+
 
 @dataclass(frozen=True)
 class Page:
@@ -65,6 +68,6 @@ def _position(cursor: str, start: list[Any], parts: int) -> tuple[str, ...]:
         content = None
     if not isinstance(content, list) or content[:2] != start or len(content) != 2 + parts:
         raise InvalidError(FieldFault("cursor", "is not a cursor of this list and direction"))
-    if not all(isinstance(part, str) and part for part in content[2:]):
+    if not all(isinstance(part, str) and part.isascii() and 0 < len(part) <= _POSITION for part in content[2:]):
         raise InvalidError(FieldFault("cursor", "is not a cursor of this list and direction"))
     return tuple(content[2:])

@@ -7,18 +7,20 @@ and a repeat gets the first one's outcome without anything being written.
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
 
 import uuid_utils
 
-from domain.commit import GENESIS, CommandKey, Commit, encode_events, sealed
+from commands import history
+from commands.history import History, WarmHistories
+from domain.commit import CommandKey, encode_events, sealed
 from domain.decider import Context, Decide, Decider
-from domain.errors import ReusedKeyError
-from domain.event import encode
+from domain.errors import DomainError, ReusedKeyError
+from domain.event import DomainEvent, encode
 from infra.event_store import ConflictError, EventStore, GuardWrite
-from infra.settings import MAX_APPEND_ATTEMPTS, RETRY_BASE_SECONDS, RETRY_CAP_SECONDS
+from infra.settings import MAX_APPEND_ATTEMPTS, MAX_SNAPSHOT_BYTES, RETRY_BASE_SECONDS, RETRY_CAP_SECONDS
 
 State = TypeVar("State")
 
@@ -40,13 +42,6 @@ class Order:
     @property
     def context(self) -> Context:
         return Context(at=self.at, by=self.by)
-
-
-class Folded(NamedTuple, Generic[State]):
-    """A state, None before the first event, and the version of the last event that made it."""
-
-    state: State | None
-    version: int
 
 
 @dataclass(frozen=True)
@@ -79,6 +74,7 @@ def execute(
     creates: bool = False,
     guards: Sequence[GuardWrite] = (),
     expires_at: int | None = None,
+    warm: WarmHistories | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Outcome[State]:
     """Carry out one command on one aggregate.
@@ -86,6 +82,7 @@ def execute(
     Args:
         creates: the stream should not exist yet, so the first attempt does not load it: one round trip instead of two.
         expires_at: seconds since the epoch, for streams of a single commit that expire.
+        warm: histories kept by this process: a change of a stream found there takes one round trip.
 
     Raises:
         DomainError: the rules refuse.
@@ -95,55 +92,73 @@ def execute(
     """
     stream = decider.stream(aggregate_id)
     for attempt in range(MAX_APPEND_ATTEMPTS):
-        commits = [] if creates and attempt == 0 else list(store.load(stream))
-        if done := _repeated(decider, commits, order.command):
-            return done
-        state, version = now_at = fold(decider, commits)
-        events = [encode(event) for event in decide(state)]
-        if not events:
-            return Outcome(state, version)
-        commit = sealed(
-            commits[-1].hash if commits else GENESIS,
-            stream=stream,
-            version=version + 1,
-            count=len(events),
-            id=new_id(),
-            at=order.at,
-            by=order.by,
-            correlation_id=order.correlation_id,
-            causation_id=order.causation_id,
-            command=order.command,
-            encoded=encode_events(events),
-            expires_at=expires_at,
-        )
+        kept = warm.get(stream) if warm and attempt == 0 else None
+        known = kept or (History[State]() if creates and attempt == 0 else history.load(store, decider, stream))
         try:
-            store.append(commit, guards)
+            if done := _repeated(store, decider, stream, known, order.command):
+                return done
+            after = _append(store, decider, stream, known, decide(known.state), order, guards, expires_at)
         except ConflictError:
-            if attempt + 1 == MAX_APPEND_ATTEMPTS:
-                break
-            sleep(random.uniform(0, min(RETRY_CAP_SECONDS, RETRY_BASE_SECONDS * 2**attempt)))
+            if warm:
+                warm.evict(stream)
+            if attempt + 1 < MAX_APPEND_ATTEMPTS:
+                sleep(random.uniform(0, min(RETRY_CAP_SECONDS, RETRY_BASE_SECONDS * 2**attempt)))
             continue
-        return Outcome(*fold(decider, [commit], now_at))
+        except DomainError:
+            if kept is None:
+                raise
+            continue  # what was kept may be out of date: nothing is refused because of it,
+        if after is known and kept:
+            continue  # and nothing left undone
+        if warm:
+            warm.keep(stream, after)
+        return Outcome(after.state, after.version)
     raise ConflictError(f"{stream} is written to by others all the time; try again")
 
 
-def fold(decider: Decider[State], commits: Sequence[Commit], start: Folded[State] | None = None) -> Folded[State]:
-    """The state after `commits`, which follow on `start` or are the stream's first."""
-    state, version = start or Folded(None, 0)
-    for commit in commits:
-        for recorded in commit.recorded():
-            state = decider.evolve(state, recorded)
-        version = commit.last_version
-    return Folded(state, version)
+def _append(  # noqa: PLR0917 - what `execute` was given, and the stream
+    store: EventStore,
+    decider: Decider[State],
+    stream: str,
+    known: History[State],
+    events: Sequence[DomainEvent],
+    order: Order,
+    guards: Sequence[GuardWrite],
+    expires_at: int | None,
+) -> History[State]:
+    """Append what was decided, with a snapshot if one is due. Returns the history after it: `known` for no events."""
+    if not events:
+        return known
+    commit = sealed(
+        known.hash,
+        stream=stream,
+        version=known.version + 1,
+        count=len(events),
+        id=new_id(),
+        at=order.at,
+        by=order.by,
+        correlation_id=order.correlation_id,
+        causation_id=order.causation_id,
+        command=order.command,
+        encoded=encode_events([encode(event) for event in events]),
+        expires_at=expires_at,
+    )
+    after = known.after(decider, commit)
+    if known.version and after.due():
+        taken = history.snapshot(decider, after)
+        if len(taken) <= MAX_SNAPSHOT_BYTES:
+            commit, after = replace(commit, snapshot=taken), replace(after, commits=0, size=0)
+    store.append(commit, guards)
+    return after
 
 
-def _repeated(decider: Decider[State], commits: Sequence[Commit], command: CommandKey | None) -> Outcome[State] | None:
+def _repeated(
+    store: EventStore, decider: Decider[State], stream: str, known: History[State], command: CommandKey | None
+) -> Outcome[State] | None:
     """The outcome of an earlier commit by the same command, as it was then."""
-    if command is None:
+    done = known.command(command.key) if command else None
+    if done is None:
         return None
-    for index, commit in enumerate(commits):
-        if commit.command and commit.command.key == command.key:
-            if commit.command.digest != command.digest:
-                raise ReusedKeyError("This Idempotency-Key was used for another request.")
-            return Outcome(*fold(decider, commits[: index + 1]), repeated=True)
-    return None
+    if done.command != command:
+        raise ReusedKeyError("This Idempotency-Key was used for another request.")
+    return Outcome(history.load_until(store, decider, stream, done.version), done.version, repeated=True)

@@ -5,7 +5,8 @@ from typing import Annotated, Any
 from pydantic import Field, StringConstraints
 
 from commands import wiring
-from commands.execution import fold, now
+from commands.execution import now
+from domain.decider import fold
 from domain.users import USERS, normalised_email
 from domain.value import Value
 from infra.passwords import matches
@@ -24,7 +25,7 @@ def login(request: Request) -> Answer:
     """An access token for an e-mail address and its password."""
     credentials = request.parse(Login)
     user_id = _owner(credentials.email)
-    user = fold(USERS, list(wiring.store().load(USERS.stream(user_id)))).state if user_id else None
+    user = fold(USERS, wiring.store().load(USERS.stream(user_id))) if user_id else None
     # Always checked, so that an unknown address takes as long as a wrong password.
     if not matches(credentials.password, user.password_hash if user else None) or not (user and user.is_active):
         raise BadTokenError("The e-mail address or the password is wrong.")

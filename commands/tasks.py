@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from commands import wiring
-from commands.execution import Order, Outcome, execute, fold, new_id, now
+from commands.execution import Order, Outcome, execute, new_id, now
 from commands.users import require_active
-from domain.decider import Context
+from domain.decider import Context, fold
 from domain.errors import NotFoundError
 from domain.event import DomainEvent
 from domain.monitoring_events import MONITORING_EVENTS, MonitoringEvent, parse_event_id
@@ -97,6 +97,7 @@ def _create(
         lambda task: create(command, order.context, event_id=event_id, event_details=details) if task is None else [],
         order,
         creates=True,
+        warm=wiring.warm(),
     )
     return Answer(_whole(task_id, outcome), 201, outcome.version, headers={"Location": f"/tasks/{task_id}"})
 
@@ -121,7 +122,7 @@ def _carried_out(
         check_update(request.caller, existing(task))
         return decide(task, order.context)
 
-    return execute(wiring.store(), TASKS, task_id, authorised, order)
+    return execute(wiring.store(), TASKS, task_id, authorised, order, warm=wiring.warm())
 
 
 def _order(request: Request) -> Order:
@@ -137,7 +138,7 @@ def _order(request: Request) -> Order:
 def _monitoring_event(event_id: str) -> MonitoringEvent:
     parsed = parse_event_id(event_id)
     commits = list(wiring.store().load(MONITORING_EVENTS.stream(parsed[1]))) if parsed else []
-    event = fold(MONITORING_EVENTS, commits).state
+    event = fold(MONITORING_EVENTS, commits)
     if event is None or parsed is None or event.published_at != parsed[0]:
         raise NotFoundError("There is no such event; it may have expired.")
     return event

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from commands.execution import Order, execute, fold, new_id
+from commands.execution import Order, execute, new_id
+from domain.decider import fold
 from domain.errors import FieldFault, InvalidError, StateConflictError
 from domain.users import USERS, RegisterUser, register
 from infra.event_store import EventStore, GuardRefusedError, GuardWrite
@@ -38,6 +39,6 @@ def register_user(
 
 def require_active(store: EventStore, user_id: str, field: str) -> None:
     """Raises InvalidError, naming the request's `field`, unless this is an active user."""
-    user = fold(USERS, list(store.load(USERS.stream(user_id)))).state
+    user = fold(USERS, store.load(USERS.stream(user_id)))
     if user is None or not user.is_active:
         raise InvalidError(FieldFault(field, "is not an active user"))

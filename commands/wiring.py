@@ -2,6 +2,7 @@
 
 from functools import cache
 
+from commands.history import WarmHistories
 from infra import clients
 from infra.event_store import DynamoDBEventStore, EventStore
 from infra.guards import Guards
@@ -13,6 +14,11 @@ from infra.tokens import Tokens
 @cache
 def store() -> EventStore:
     return DynamoDBEventStore(clients.dynamodb(), setting("EVENTS_TABLE"))
+
+
+@cache
+def warm() -> WarmHistories:
+    return WarmHistories()
 
 
 def guards() -> Guards:

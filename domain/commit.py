@@ -49,6 +49,7 @@ class Commit:
         encoded: the events as the JSON text that is stored, hashed and sent on.
         hash: SHA-256 over the predecessor's hash and this commit's content.
         expires_at: seconds since the epoch; only on streams of a single commit, for a hole would break the chain.
+        snapshot: the state after this commit, on some commits only; a cache, and no part of what is hashed.
     """
 
     stream: str
@@ -63,6 +64,7 @@ class Commit:
     encoded: str
     hash: bytes
     expires_at: int | None = None
+    snapshot: bytes | None = None
 
     @property
     def last_version(self) -> int:

@@ -84,4 +84,4 @@ def evolve(event: MonitoringEvent | None, recorded: Recorded) -> MonitoringEvent
     raise ValueError(f"a monitoring event is recorded once and takes no {recorded.event.name}")
 
 
-MONITORING_EVENTS: Decider[MonitoringEvent] = Decider("event", evolve)
+MONITORING_EVENTS: Decider[MonitoringEvent] = Decider("event", evolve, MonitoringEvent)

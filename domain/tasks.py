@@ -276,7 +276,7 @@ def evolve(task: Task | None, recorded: Recorded) -> Task:
     raise ValueError(f"a task does not know the event {event.name}")
 
 
-TASKS: Decider[Task] = Decider("task", evolve)
+TASKS: Decider[Task] = Decider("task", evolve, Task)
 
 
 def _with(task: Task, at: datetime, **changes: Any) -> Task:

@@ -81,4 +81,4 @@ def evolve(user: User | None, recorded: Recorded) -> User:
     raise ValueError(f"a user is registered once and takes no {event.name}")
 
 
-USERS: Decider[User] = Decider("user", evolve)
+USERS: Decider[User] = Decider("user", evolve, User)

@@ -28,6 +28,8 @@ def to_item(commit: Commit) -> Item:
         item["cmd"] = {"S": f"{commit.command.digest} {commit.command.key}"}
     if commit.expires_at is not None:
         item["ttl"] = {"N": str(commit.expires_at)}
+    if commit.snapshot is not None:
+        item["s"] = {"B": commit.snapshot}
     return item
 
 
@@ -54,6 +56,7 @@ def from_item(item: Mapping[str, Any]) -> Commit:
         encoded=item["e"]["S"],
         hash=_binary(item["h"]["B"]),
         expires_at=int(item["ttl"]["N"]) if "ttl" in item else None,
+        snapshot=_binary(item["s"]["B"]) if "s" in item else None,
     )
 
 

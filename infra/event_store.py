@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 
 from domain.commit import Commit
 from infra.commits import Item, from_item, to_item
+from infra.settings import SNAPSHOT_COMMITS
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -58,6 +59,9 @@ class EventStore(Protocol):
     def load(self, stream: str, after: int = 0) -> Iterator[Commit]:
         """The commits that begin after version `after`, in order, strongly consistent."""
 
+    def load_back(self, stream: str) -> Iterator[Commit]:
+        """All commits, newest first, strongly consistent. Read as far as they are taken."""
+
 
 class DynamoDBEventStore:
     """The store on DynamoDB."""
@@ -93,6 +97,22 @@ class DynamoDBEventStore:
             "ExpressionAttributeValues": {":pk": {"S": stream}, ":after": {"N": str(after)}},
             "ConsistentRead": True,
         }
+        return self._query(request)
+
+    def load_back(self, stream: str) -> Iterator[Commit]:
+        """See `EventStore.load_back`. The first call reads as far back as a snapshot is expected."""
+        return self._query(
+            {
+                "TableName": self._table,
+                "KeyConditionExpression": "pk = :pk",
+                "ExpressionAttributeValues": {":pk": {"S": stream}},
+                "ConsistentRead": True,
+                "ScanIndexForward": False,
+                "Limit": SNAPSHOT_COMMITS,
+            }
+        )
+
+    def _query(self, request: dict[str, Any]) -> Iterator[Commit]:
         while True:
             page = self._client.query(**request)
             for item in page["Items"]:
@@ -100,6 +120,7 @@ class DynamoDBEventStore:
             if "LastEvaluatedKey" not in page:
                 return
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+            request.pop("Limit", None)  # there was no snapshot where one is expected: take whole pages
 
     def _transact(self, commit: Commit, item: Item, guards: Sequence[GuardWrite]) -> None:
         put: Any = {
@@ -139,6 +160,7 @@ class DynamoDBEventStore:
 
 def check_size(commit: Commit) -> None:
     """Raises CommitTooLargeError if the item's text alone would pass DynamoDB's limit."""
-    size = len(commit.encoded.encode()) + 1_000  # the other attributes take a few hundred bytes
+    others = 1_000  # bytes; they take a few hundred
+    size = len(commit.encoded.encode()) + len(commit.snapshot or b"") + others
     if size > MAX_ITEM_BYTES:
         raise CommitTooLargeError(f"a commit of {size:,} bytes for {commit.stream}; DynamoDB takes {MAX_ITEM_BYTES:,}")

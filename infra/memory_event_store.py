@@ -36,3 +36,7 @@ class MemoryEventStore:
         with self._lock:
             commits = list(self.streams.get(stream, ()))
         yield from (commit for commit in commits if commit.version > after)
+
+    def load_back(self, stream: str) -> Iterator[Commit]:
+        """See `EventStore.load_back`."""
+        yield from reversed(list(self.load(stream)))

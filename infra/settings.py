@@ -64,3 +64,18 @@ MAX_DELIVERY_ATTEMPTS = 9
 DELIVERY_BACKOFF_BASE_SECONDS = 2
 DELIVERY_BACKOFF_CAP_SECONDS = 900
 """A refused delivery comes back after a random time around base x 2^attempt."""
+
+SNAPSHOT_COMMITS = 25
+SNAPSHOT_BYTES = 32_768
+"""A commit carries a snapshot when the last one is this many commits, or bytes of events, ago. At 25 commits of 300
+bytes a load reads two units; a snapshot of a small state fits into its commit's write unit."""
+
+MAX_SNAPSHOT_BYTES = 100_000
+"""A larger state is not worth its write units; its stream is folded from the events."""
+
+COMMANDS_KEPT = 100
+COMMANDS_KEPT_FOR = 86_400
+"""A stream remembers its last named commands, and those of the last so many seconds: of these a repeat is known."""
+
+WARM_STREAMS = 256
+"""Streams whose histories a process keeps, so that a change takes one round trip instead of two."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from botocore.exceptions import ClientError
 
 from domain.commit import Commit
-from infra.commits import Item, from_item, to_item
+from infra.commits import from_item, to_item
 from infra.settings import SNAPSHOT_COMMITS
 
 if TYPE_CHECKING:
@@ -56,6 +56,9 @@ class EventStore(Protocol):
             CommitTooLargeError: it does not fit; nothing was written.
         """
 
+    def append_together(self, commits: Sequence[Commit], guards: Sequence[GuardWrite] = ()) -> None:
+        """Append a commit to each of several streams, all or none. Raises as `append` does."""
+
     def load(self, stream: str, after: int = 0) -> Iterator[Commit]:
         """The commits that begin after version `after`, in order, strongly consistent."""
 
@@ -72,18 +75,12 @@ class DynamoDBEventStore:
 
     def append(self, commit: Commit, guards: Sequence[GuardWrite] = ()) -> None:
         """See `EventStore.append`. One call; a write unit per KB, two per KB with guards."""
-        item = to_item(commit)
+        if guards:
+            self.append_together([commit], guards)
+            return
         check_size(commit)
         try:
-            if guards:
-                self._transact(commit, item, guards)
-            else:
-                self._client.put_item(
-                    TableName=self._table,
-                    Item=item,
-                    ConditionExpression="attribute_not_exists(pk)",
-                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                )
+            self._client.put_item(**self._put(commit))
         except ClientError as error:
             if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
                 raise
@@ -122,30 +119,38 @@ class DynamoDBEventStore:
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
             request.pop("Limit", None)  # there was no snapshot where one is expected: take whole pages
 
-    def _transact(self, commit: Commit, item: Item, guards: Sequence[GuardWrite]) -> None:
-        put: Any = {
-            "TableName": self._table,
-            "Item": item,
-            "ConditionExpression": "attribute_not_exists(pk)",
-            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-        }
+    def append_together(self, commits: Sequence[Commit], guards: Sequence[GuardWrite] = ()) -> None:
+        """See `EventStore.append_together`. One call; two write units per KB of each commit, and two per guard."""
+        for commit in commits:
+            check_size(commit)
+        puts: list[Any] = [{"Put": self._put(commit)} for commit in commits]
         try:
             self._client.transact_write_items(
-                TransactItems=[{"Put": put}, *(guard.action for guard in guards)],
-                ClientRequestToken=commit.id,  # a repeat of the same request within ten minutes succeeds again
+                TransactItems=[*puts, *(guard.action for guard in guards)],
+                ClientRequestToken=commits[0].id,  # a repeat of the same request within ten minutes succeeds again
             )
         except self._client.exceptions.TransactionCanceledException as error:
             reasons: Any = error.response.get("CancellationReasons", [])
-            if not reasons:
-                raise
-            if reasons[0].get("Code") == "ConditionalCheckFailed":
-                self._settle(commit, reasons[0].get("Item"))
-            elif any(reason.get("Code") == "ConditionalCheckFailed" for reason in reasons[1:]):
+            codes = {reason.get("Code") for reason in reasons}
+            refused = [reason.get("Code") == "ConditionalCheckFailed" for reason in reasons]
+            if any(refused[: len(commits)]):
+                for commit, reason, taken in zip(commits, reasons, refused, strict=False):
+                    if taken:
+                        self._settle(commit, reason.get("Item"))
+            elif any(refused):
                 raise GuardRefusedError from error
-            elif any(reason.get("Code") == "TransactionConflict" for reason in reasons):
-                raise ConflictError(f"{commit.stream} is being written to") from error
+            elif "TransactionConflict" in codes:
+                raise ConflictError(f"{commits[0].stream} is being written to") from error
             else:
                 raise
+
+    def _put(self, commit: Commit) -> Any:
+        return {
+            "TableName": self._table,
+            "Item": to_item(commit),
+            "ConditionExpression": "attribute_not_exists(pk)",
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
 
     @staticmethod
     def _settle(commit: Commit, stored: Any) -> None:

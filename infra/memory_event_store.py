@@ -17,19 +17,28 @@ class MemoryEventStore:
 
     def append(self, commit: Commit, guards: Sequence[GuardWrite] = ()) -> None:
         """See `EventStore.append`."""
-        check_size(commit)
+        self.append_together([commit], guards)
+
+    def append_together(self, commits: Sequence[Commit], guards: Sequence[GuardWrite] = ()) -> None:
+        """See `EventStore.append_together`."""
+        for commit in commits:
+            check_size(commit)
         taken = {guard.action["Put"]["Item"]["pk"]["S"] for guard in guards}
         with self._lock:
-            commits = self.streams.setdefault(commit.stream, [])
-            stored = next((c for c in commits if c.version == commit.version), None)
-            if stored == commit:
+            standing = [self._at(commit.stream, commit.version) for commit in commits]
+            if standing == list(commits):
                 return
-            if stored:
-                raise ConflictError(f"another commit stands at version {commit.version} of {commit.stream}")
+            for commit, other in zip(commits, standing, strict=True):
+                if other:
+                    raise ConflictError(f"another commit stands at version {commit.version} of {commit.stream}")
             if taken & self.guards:
                 raise GuardRefusedError
             self.guards |= taken
-            commits.append(commit)
+            for commit in commits:
+                self.streams.setdefault(commit.stream, []).append(commit)
+
+    def _at(self, stream: str, version: int) -> Commit | None:
+        return next((commit for commit in self.streams.get(stream, ()) if commit.version == version), None)
 
     def load(self, stream: str, after: int = 0) -> Iterator[Commit]:
         """See `EventStore.load`."""

@@ -5,6 +5,7 @@ from typing import Any
 from commands import sessions, tasks, wiring
 from domain.permissions import Permission
 from infra.rest import Api
+from infra.usage import report
 
 api = Api(wiring.tokens)
 
@@ -18,4 +19,7 @@ api.route("POST", "/tasks/<task_id>/comments", Permission.UPDATE_OWN_TASKS)(task
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Lambda entry point behind API Gateway."""
-    return api(event, context)
+    try:
+        return api(event, context)
+    finally:
+        report()

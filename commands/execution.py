@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 import uuid_utils
 
@@ -23,6 +23,9 @@ from infra.event_store import ConflictError, EventStore, GuardWrite
 from infra.settings import MAX_APPEND_ATTEMPTS, MAX_SNAPSHOT_BYTES, RETRY_BASE_SECONDS, RETRY_CAP_SECONDS
 
 State = TypeVar("State")
+
+GuardsFor: TypeAlias = Callable[[State | None, State | None], Sequence[GuardWrite]]
+"""From the state before a command and the state after it, if it changes something, to the guards that move along."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +75,7 @@ def execute(
     order: Order,
     *,
     creates: bool = False,
-    guards: Sequence[GuardWrite] = (),
+    guards: GuardsFor[State] | None = None,
     expires_at: int | None = None,
     warm: WarmHistories | None = None,
     sleep: Callable[[float], None] = time.sleep,
@@ -81,6 +84,7 @@ def execute(
 
     Args:
         creates: the stream should not exist yet, so the first attempt does not load it: one round trip instead of two.
+        guards: the writes to guards that go with it, by the state before and after.
         expires_at: seconds since the epoch, for streams of a single commit that expire.
         warm: histories kept by this process: a change of a stream found there takes one round trip.
 
@@ -105,9 +109,10 @@ def execute(
                 sleep(random.uniform(0, min(RETRY_CAP_SECONDS, RETRY_BASE_SECONDS * 2**attempt)))
             continue
         except DomainError:
-            if kept is None:
+            unseen = creates and attempt == 0 and order.command is not None
+            if kept is None and not unseen:
                 raise
-            continue  # what was kept may be out of date: nothing is refused because of it,
+            continue  # nothing is refused because of what may be out of date, or was carried out already,
         if after is known and kept:
             continue  # and nothing left undone
         if warm:
@@ -123,7 +128,7 @@ def _append(  # noqa: PLR0917 - what `execute` was given, and the stream
     known: History[State],
     events: Sequence[DomainEvent],
     order: Order,
-    guards: Sequence[GuardWrite],
+    guards: GuardsFor[State] | None,
     expires_at: int | None,
 ) -> History[State]:
     """Append what was decided, with a snapshot if one is due. Returns the history after it: `known` for no events."""
@@ -148,7 +153,7 @@ def _append(  # noqa: PLR0917 - what `execute` was given, and the stream
         taken = history.snapshot(decider, after)
         if len(taken) <= MAX_SNAPSHOT_BYTES:
             commit, after = replace(commit, snapshot=taken), replace(after, commits=0, size=0)
-    store.append(commit, guards)
+    store.append(commit, guards(known.state, after.state) if guards else ())
     return after
 
 

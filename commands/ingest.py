@@ -18,6 +18,7 @@ from domain.sources.registry import map_envelope
 from infra import clients
 from infra.event_store import CommitTooLargeError, DynamoDBEventStore, EventStore
 from infra.settings import number, setting
+from infra.usage import report
 
 ACTOR = "system:ingest"
 
@@ -39,6 +40,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: 
             logger.exception("message not recorded", extra={"message_id": message["messageId"]})
             failures.append(message)
     logger.info("ingested", extra={"messages": len(event["Records"]), "failures": len(failures)})
+    report()
     return {"batchItemFailures": [{"itemIdentifier": message["messageId"]} for message in failures]}
 
 

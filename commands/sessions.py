@@ -25,8 +25,8 @@ def login(request: Request) -> Answer:
     """An access token for an e-mail address and its password."""
     credentials = request.parse(Login)
     user_id = _owner(credentials.email)
-    user = fold(USERS, wiring.store().load(USERS.stream(user_id))) if user_id else None
-    # Always checked, so that an unknown address takes as long as a wrong password.
+    # Loaded and checked in any case, so that an unknown address takes as long as a wrong password.
+    user = fold(USERS, wiring.store().load(USERS.stream(user_id or "nobody")))
     if not matches(credentials.password, user.password_hash if user else None) or not (user and user.is_active):
         raise BadTokenError("The e-mail address or the password is wrong.")
     body: dict[str, Any] = {

@@ -37,34 +37,33 @@ _NAMESPACE = uuid.UUID("8d1c8f2c-6e0f-4a54-b1f4-0a54f3f7c0de")
 
 def create_task(request: Request) -> Answer:
     """POST /tasks."""
-    return _create(request, request.parse(CreateTask))
+    command = request.parse(CreateTask)
+    return _create(request, command.assigned_user_id, lambda context: create(command, context))
 
 
 def create_task_from_event(request: Request, event_id: str) -> Answer:
     """POST /events/{id}/create-task."""
     command = request.parse(CreateTaskFromEvent, may_be_empty=True)
-    event = _monitoring_event(event_id)
-    mapped = event.mapped
-    details = EventDetails(
-        source=mapped.source,
-        detail_type=mapped.detail_type,
-        title=mapped.title,
-        severity=mapped.severity,
-        account=mapped.account,
-        region=mapped.region,
-        resource=mapped.resource,
-        console_url=mapped.console_url,
-        published_at=event.published_at,
-    )
-    return _create(request, from_event(command, details, mapped.text), event_id, details)
+
+    def decide(context: Context) -> Sequence[DomainEvent]:
+        event = _monitoring_event(event_id)
+        details = _details(event)
+        complete = from_event(command, details, event.mapped.text)
+        return create(complete, context, event_id=event_id, event_details=details)
+
+    return _create(request, command.assigned_user_id, decide)
 
 
 def change_task(request: Request, task_id: str) -> Answer:
     """PUT /tasks/{id}."""
     command = request.parse(ChangeTask)
-    if command.assigned_user_id:
-        require_active(wiring.store(), command.assigned_user_id, "assigned_user_id")
-    return _change(request, task_id, lambda task, context: change(task, command, context))
+
+    def decide(task: Task | None, context: Context) -> Sequence[DomainEvent]:
+        if command.assigned_user_id not in (None, existing(task).assigned_user_id):
+            require_active(wiring.store(), command.assigned_user_id, "assigned_user_id")
+        return change(task, command, context)
+
+    return _change(request, task_id, decide)
 
 
 def change_task_status(request: Request, task_id: str) -> Answer:
@@ -81,24 +80,21 @@ def comment_on_task(request: Request, task_id: str) -> Answer:
     return Answer(shown_comment(said), 201, outcome.version)
 
 
-def _create(
-    request: Request, command: CreateTask, event_id: str | None = None, details: EventDetails | None = None
-) -> Answer:
-    check_create(request.caller, command.assigned_user_id)
-    if command.assigned_user_id not in (None, request.caller.user_id):
-        require_active(wiring.store(), command.assigned_user_id, "assigned_user_id")
+def _create(request: Request, assignee: str | None, decide: Callable[[Context], Sequence[DomainEvent]]) -> Answer:
+    check_create(request.caller, assignee)
     key = request.command_key()
     task_id = str(uuid.uuid5(_NAMESPACE, key.key)) if key else new_id()
     order = _order(request)
-    outcome = execute(
-        wiring.store(),
-        TASKS,
-        task_id,
-        lambda task: create(command, order.context, event_id=event_id, event_details=details) if task is None else [],
-        order,
-        creates=True,
-        warm=wiring.warm(),
-    )
+
+    def created(task: Task | None) -> Sequence[DomainEvent]:
+        if task is not None:
+            return []
+        # Looked up here and not before, so that a repeat is answered even when these have changed since.
+        if assignee not in (None, request.caller.user_id):
+            require_active(wiring.store(), assignee, "assigned_user_id")
+        return decide(order.context)
+
+    outcome = execute(wiring.store(), TASKS, task_id, created, order, creates=True, warm=wiring.warm())
     return Answer(_whole(task_id, outcome), 201, outcome.version, headers={"Location": f"/tasks/{task_id}"})
 
 
@@ -132,6 +128,21 @@ def _order(request: Request) -> Order:
         correlation_id=request.correlation_id,
         causation_id=f"api:{request.correlation_id}",
         command=request.command_key(),
+    )
+
+
+def _details(event: MonitoringEvent) -> EventDetails:
+    mapped = event.mapped
+    return EventDetails(
+        source=mapped.source,
+        detail_type=mapped.detail_type,
+        title=mapped.title,
+        severity=mapped.severity,
+        account=mapped.account,
+        region=mapped.region,
+        resource=mapped.resource,
+        console_url=mapped.console_url,
+        published_at=event.published_at,
     )
 
 

@@ -259,7 +259,7 @@ def existing(task: Task | None) -> Task:
 
 def evolve(task: Task | None, recorded: Recorded) -> Task:
     event, at, by = recorded.event, recorded.at, recorded.by
-    if isinstance(event, TaskCreated):
+    if task is None and isinstance(event, TaskCreated):
         return Task(**dict(event), created_at=at, created_by=by, updated_at=at)
     if task is None:
         raise ValueError(f"{event.name} before task.created")

@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 from domain.commit import Commit
 from infra.commits import from_item, to_item
 from infra.settings import SNAPSHOT_COMMITS
+from infra.usage import PROCESS, Usage
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -67,11 +68,16 @@ class EventStore(Protocol):
 
 
 class DynamoDBEventStore:
-    """The store on DynamoDB."""
+    """The store on DynamoDB.
 
-    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+    Args:
+        usage: where calls, units, conflicts and retries are summed.
+    """
+
+    def __init__(self, client: "DynamoDBClient", table: str, usage: Usage = PROCESS) -> None:
         self._client = client
         self._table = table
+        self._usage = usage
 
     def append(self, commit: Commit, guards: Sequence[GuardWrite] = ()) -> None:
         """See `EventStore.append`. One call; a write unit per KB, two per KB with guards."""
@@ -80,10 +86,12 @@ class DynamoDBEventStore:
             return
         check_size(commit)
         try:
-            self._client.put_item(**self._put(commit))
+            answer = self._client.put_item(**self._put(commit), ReturnConsumedCapacity="TOTAL")
+            self._usage.note(answer, written=len(commit.encoded), writes=True)
         except ClientError as error:
             if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
                 raise
+            self._usage.note(error.response, writes=True)
             self._settle(commit, error.response.get("Item"))
 
     def load(self, stream: str, after: int = 0) -> Iterator[Commit]:
@@ -111,9 +119,10 @@ class DynamoDBEventStore:
 
     def _query(self, request: dict[str, Any]) -> Iterator[Commit]:
         while True:
-            page = self._client.query(**request)
-            for item in page["Items"]:
-                yield from_item(item)
+            page = self._client.query(**request, ReturnConsumedCapacity="TOTAL")
+            commits = [from_item(item) for item in page["Items"]]
+            self._usage.note(page, read=sum(len(commit.encoded) for commit in commits), writes=False)
+            yield from commits
             if "LastEvaluatedKey" not in page:
                 return
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
@@ -125,11 +134,14 @@ class DynamoDBEventStore:
             check_size(commit)
         puts: list[Any] = [{"Put": self._put(commit)} for commit in commits]
         try:
-            self._client.transact_write_items(
+            answer = self._client.transact_write_items(
                 TransactItems=[*puts, *(guard.action for guard in guards)],
                 ClientRequestToken=commits[0].id,  # a repeat of the same request within ten minutes succeeds again
+                ReturnConsumedCapacity="TOTAL",
             )
+            self._usage.note(answer, written=sum(len(commit.encoded) for commit in commits), writes=True)
         except self._client.exceptions.TransactionCanceledException as error:
+            self._usage.note(error.response, writes=True)
             reasons: Any = error.response.get("CancellationReasons", [])
             codes = {reason.get("Code") for reason in reasons}
             refused = [reason.get("Code") == "ConditionalCheckFailed" for reason in reasons]
@@ -140,6 +152,7 @@ class DynamoDBEventStore:
             elif any(refused):
                 raise GuardRefusedError from error
             elif "TransactionConflict" in codes:
+                self._usage.conflicts += 1
                 raise ConflictError(f"{commits[0].stream} is being written to") from error
             else:
                 raise
@@ -152,14 +165,14 @@ class DynamoDBEventStore:
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
 
-    @staticmethod
-    def _settle(commit: Commit, stored: Any) -> None:
+    def _settle(self, commit: Commit, stored: Any) -> None:
         """The version is taken: by this very commit, whose answer was lost on the way, or by another one.
 
         The client repeats a request whose answer it did not get, so that the second try meets the first one's item.
         """
         if stored and stored["id"]["S"] == commit.id and stored["h"]["B"] == commit.hash:
             return
+        self._usage.conflicts += 1
         raise ConflictError(f"another commit stands at version {commit.version} of {commit.stream}")
 
 

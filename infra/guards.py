@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 
+_ADMINS = "admins"
+
+
 class Guards:
     """The guards table.
 
@@ -33,6 +36,35 @@ class Guards:
                 }
             }
         )
+
+    def release_email(self, email: str, user_id: str) -> GuardWrite:
+        """The write that gives a normalised address up; it refuses if the address is somebody else's."""
+        return GuardWrite(
+            {
+                "Delete": {
+                    "TableName": self._table,
+                    "Key": {"pk": {"S": self._email_key(email)}},
+                    "ConditionExpression": "#owner = :owner",
+                    "ExpressionAttributeNames": {"#owner": "owner"},
+                    "ExpressionAttributeValues": {":owner": {"S": user_id}},
+                }
+            }
+        )
+
+    def count_admins(self, by: int) -> GuardWrite:
+        """The write that moves the number of active admins; it refuses to take the last one."""
+        update = {
+            "TableName": self._table,
+            "Key": {"pk": {"S": _ADMINS}},
+            "UpdateExpression": "ADD n :by",
+            "ExpressionAttributeValues": {":by": {"N": str(by)}},
+        }
+        if by < 0:
+            update |= {
+                "ConditionExpression": "n > :taken",
+                "ExpressionAttributeValues": {":by": {"N": str(by)}, ":taken": {"N": str(-by)}},
+            }
+        return GuardWrite({"Update": update})
 
     def owner_of_email(self, email: str) -> str | None:
         """The id of the user who holds a normalised address. One strongly consistent read."""

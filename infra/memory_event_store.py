@@ -8,11 +8,12 @@ from infra.event_store import ConflictError, GuardRefusedError, GuardWrite, chec
 
 
 class MemoryEventStore:
-    """Streams in a dictionary. Knows one kind of guard: an item that must not exist yet."""
+    """Streams in a dictionary, and the guards that `infra.guards` makes."""
 
     def __init__(self) -> None:
         self.streams: dict[str, list[Commit]] = {}
-        self.guards: set[str] = set()
+        self.owners: dict[str, str] = {}
+        self.counts: dict[str, int] = {}
         self._lock = Lock()
 
     def append(self, commit: Commit, guards: Sequence[GuardWrite] = ()) -> None:
@@ -23,7 +24,6 @@ class MemoryEventStore:
         """See `EventStore.append_together`."""
         for commit in commits:
             check_size(commit)
-        taken = {guard.action["Put"]["Item"]["pk"]["S"] for guard in guards}
         with self._lock:
             standing = [self._at(commit.stream, commit.version) for commit in commits]
             if standing == list(commits):
@@ -31,11 +31,25 @@ class MemoryEventStore:
             for commit, other in zip(commits, standing, strict=True):
                 if other:
                     raise ConflictError(f"another commit stands at version {commit.version} of {commit.stream}")
-            if taken & self.guards:
-                raise GuardRefusedError
-            self.guards |= taken
+            self._guard(guards)
             for commit in commits:
                 self.streams.setdefault(commit.stream, []).append(commit)
+
+    def _guard(self, guards: Sequence[GuardWrite]) -> None:
+        owners, counts = dict(self.owners), dict(self.counts)
+        for guard in guards:
+            (kind, write), *_ = guard.action.items()
+            key = (write["Item"] if kind == "Put" else write["Key"])["pk"]["S"]
+            values = write.get("ExpressionAttributeValues", {})
+            if kind == "Put" and key not in owners:
+                owners[key] = write["Item"]["owner"]["S"]
+            elif kind == "Delete" and owners.get(key) == values[":owner"]["S"]:
+                del owners[key]
+            elif kind == "Update" and counts.get(key, 0) > int(values.get(":taken", {"N": "-1"})["N"]):
+                counts[key] = counts.get(key, 0) + int(values[":by"]["N"])
+            else:
+                raise GuardRefusedError
+        self.owners, self.counts = owners, counts
 
     def _at(self, stream: str, version: int) -> Commit | None:
         return next((commit for commit in self.streams.get(stream, ()) if commit.version == version), None)

@@ -28,7 +28,7 @@ from domain.errors import (
 from domain.permissions import Caller, Permission
 from infra.event_store import ConflictError
 from infra.request_digest import digest
-from infra.settings import IDEMPOTENCY_KEY_LENGTH
+from infra.settings import IDEMPOTENCY_KEY_LENGTH, MAX_ID_LENGTH
 from infra.tokens import BadTokenError, Tokens
 
 logger = Logger()
@@ -193,6 +193,8 @@ class Api:
         try:
             if route.permission is not Permission.OPEN:
                 request.admit(self._tokens())
+            if any(len(value) > MAX_ID_LENGTH for value in parameters.values()):
+                raise NotFoundError("There is no such thing.")  # noqa: TRY301 - as any handler would
             answer = handler(request, **parameters)
         except Exception as error:  # noqa: BLE001 - every error becomes a problem; unknown ones are logged there
             answer = _problem_for(error)

@@ -43,6 +43,9 @@ RETRY_CAP_SECONDS = 0.5
 IDEMPOTENCY_KEY_LENGTH = 200
 """Characters of an `Idempotency-Key` that are accepted."""
 
+MAX_ID_LENGTH = 100
+"""Characters of an id in a path. Ours are shorter; DynamoDB refuses keys over 2,048 bytes with an error of its own."""
+
 DEFAULT_PAGE = 50
 MAX_PAGE = 200
 """Items of a list's page."""
@@ -79,3 +82,7 @@ COMMANDS_KEPT_FOR = 86_400
 
 WARM_STREAMS = 256
 """Streams whose histories a process keeps, so that a change takes one round trip instead of two."""
+
+DATA_KEY_CACHE_SECONDS = 60.0
+DATA_KEYS_KEPT = 1_000
+"""How long, and how many, keys of people a process keeps. A deleted key opens nothing any more after this time."""

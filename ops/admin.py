@@ -54,11 +54,12 @@ def create_admin(config: SessionConfig, *, email: str, full_name: str, password:
     from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415 - 0.5 s that few commands need
 
     from commands.execution import Order, new_id, now  # noqa: PLC0415
-    from commands.users import register_user  # noqa: PLC0415
+    from commands.users import Users  # noqa: PLC0415
     from domain.permissions import Role  # noqa: PLC0415
     from domain.users import Password, RegisterUser  # noqa: PLC0415
     from infra.event_store import DynamoDBEventStore  # noqa: PLC0415
     from infra.passwords import hashed  # noqa: PLC0415
+    from infra.personal_data import DynamoDBDataKeys, PersonalData  # noqa: PLC0415
 
     try:
         command = RegisterUser(email=email, full_name=full_name, role=Role.ADMIN)
@@ -69,10 +70,12 @@ def create_admin(config: SessionConfig, *, email: str, full_name: str, password:
         told = "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'the password'}: {fault['msg']}" for fault in faults)
         raise OpsError(told.replace("Value error, ", ""), exit_code=2) from None
     events_table = stack.required_output(config, "EventsTable")
-    guards = _guards(config, stack.outputs(config))
+    found = stack.outputs(config)
+    client = config.client("dynamodb")
+    keys = DynamoDBDataKeys(client, found["KeysTable"], lambda: config.client("kms"), found["DataKeyArn"])
+    users = Users(DynamoDBEventStore(client, events_table), _guards(config, found), PersonalData(keys))
     order = Order(by="system:setup", at=now(), correlation_id=new_id(), causation_id="setup")
-    store = DynamoDBEventStore(config.client("dynamodb"), events_table)
-    register_user(store, guards.take_email, command, hashed(password), order)
+    users.register(command, hashed(password), order)
 
 
 def known_admin(folder: Path) -> AdminCredentials | None:

@@ -17,19 +17,21 @@ from itertools import groupby
 from typing import Any
 
 from aws_lambda_powertools import Logger
+from botocore.exceptions import BotoCoreError, ClientError
 
 from domain.commit import Commit
 from infra import clients, views
 from infra.commits import from_item
 from infra.event_store import DynamoDBEventStore, EventStore
+from infra.personal_data import DynamoDBDataKeys, PersonalData
 from infra.settings import setting
+from infra.usage import report
 from infra.views import Change, Row
 from projections.monitoring_events import MonitoringEventProjection
 from projections.projection import Projection
 from projections.tasks import TaskProjection
 from projections.users import UserProjection
 
-PROJECTIONS: Sequence[Projection] = (MonitoringEventProjection(), TaskProjection(), UserProjection())
 MAX_PASSES = 5
 
 MAX_STEP_EVENTS = 50
@@ -49,7 +51,7 @@ class Projector:
     def __init__(
         self,
         store: EventStore,
-        projections: Sequence[Projection] = PROJECTIONS,
+        projections: Sequence[Projection],
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._store = store
@@ -140,10 +142,12 @@ def _step(commits: Iterable[Commit]) -> tuple[list[Commit], bool]:
 def _parking(stream: str, commit: Commit) -> Iterator[None]:
     """Park the stream if the code inside cannot take `commit`, whatever the error: it must hold up no other stream.
 
-    Only code without I/O stands inside, so that a fault of the infrastructure is never taken for a bad event.
+    A fault of the infrastructure, such as a key that cannot be fetched just now, is no fault of the event.
     """
     try:
         yield
+    except (BotoCoreError, ClientError):
+        raise
     except Exception as error:
         logger.exception("stream parked", extra={"stream": stream})
         views.park(stream, commit.version - 1, f"{type(error).__name__}: {error}")
@@ -162,12 +166,20 @@ def hints_of(event: Mapping[str, Any]) -> list[Commit]:
     return hints
 
 
+def projections(personal: PersonalData) -> Sequence[Projection]:
+    """Every projection."""
+    return (MonitoringEventProjection(), TaskProjection(), UserProjection(personal))
+
+
 @cache
 def _projector() -> Projector:
-    return Projector(DynamoDBEventStore(clients.dynamodb(), setting("EVENTS_TABLE")))
+    client = clients.dynamodb()
+    keys = DynamoDBDataKeys(client, setting("KEYS_TABLE"), clients.kms, setting("DATA_KEY_ARN"))
+    return Projector(DynamoDBEventStore(client, setting("EVENTS_TABLE")), projections(PersonalData(keys)))
 
 
 def handler(event: dict[str, Any], context: object) -> None:  # noqa: ARG001
     """Lambda entry point, fed by the events table's stream."""
     moved = _projector().project(hints_of(event))
+    report()
     logger.info("projected", extra={"records": len(event["Records"]), "streams": moved})

@@ -87,5 +87,5 @@ def _come_back(record: dict[str, Any], seconds: int) -> None:
     clients.sqs().change_message_visibility(
         QueueUrl=setting("DELIVERY_QUEUE_URL"),
         ReceiptHandle=record["receiptHandle"],
-        VisibilityTimeout=min(seconds, 43_200),  # SQS's limit is 12 hours
+        VisibilityTimeout=min(seconds, 43_000),  # SQS refuses more than 12 hours, counted from the receipt
     )

@@ -1,19 +1,27 @@
-"""Users: a row for each, without the password's hash."""
+"""Users: a row for each, with the e-mail address and the name opened, and without the password's hash."""
 
+import json
 from collections.abc import Sequence
+from typing import Any
 
 from domain.commit import Commit, Recorded
 from domain.users import USERS, User
+from infra.personal_data import ERASED, PersonalData
 from infra.views import CounterMoves, Key, Row
 from projections.projection import Folded
 
-_HIDDEN = ""
-
 
 class UserProjection:
-    """See the module."""
+    """See the module.
+
+    Args:
+        personal: opens what is sealed in the events. It reads keys, and may fail as infrastructure does.
+    """
 
     category = USERS.category
+
+    def __init__(self, personal: PersonalData) -> None:
+        self._personal = personal
 
     def key(self, hint: Commit) -> Key:
         """See `Projection.key`."""
@@ -21,13 +29,22 @@ class UserProjection:
 
     def fold(self, row: Row | None, stream: str, events: Sequence[Recorded]) -> Folded:
         """See `Projection.fold`."""
-        user = User.model_validate_json(row.data) if row else None
+        user = User.model_validate(json.loads(row.data)["user"]) if row else None
         for recorded in events:
             user = USERS.evolve(user, recorded)
         assert user is not None  # noqa: S101 - there is at least one event
-        shown = user.model_copy(update={"password_hash": _HIDDEN})  # it never leaves the write side
-        return Folded(Row(stream, "user", version=events[-1].version, data=shown.model_dump_json()))
+        user_id = stream.partition("#")[2]
+        kept = user.model_copy(update={"password_hash": ""})  # it never leaves the write side
+        data: dict[str, Any] = {
+            "user": kept.model_dump(mode="json"),
+            "email": self._shown(user_id, "email", user),
+            "full_name": self._shown(user_id, "full_name", user),
+        }
+        return Folded(Row(stream, "user", version=events[-1].version, data=json.dumps(data, ensure_ascii=False)))
 
     def contributions(self, row: Row) -> CounterMoves:  # noqa: ARG002
         """See `Projection.contributions`."""
         return {}
+
+    def _shown(self, user_id: str, field: str, user: User) -> str:
+        return ERASED if user.is_deleted else self._personal.open(user_id, field, getattr(user, field))

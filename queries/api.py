@@ -4,6 +4,7 @@ from typing import Any
 
 from domain.permissions import Permission
 from infra.rest import Answer, Api, Request
+from infra.usage import report
 from queries import dashboard, monitoring_events, notifications, tasks, users, wiring
 
 api = Api(wiring.tokens)
@@ -27,4 +28,7 @@ api.route("GET", "/notifications", Permission.ANY_USER)(notifications.list_notif
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Lambda entry point behind API Gateway."""
-    return api(event, context)
+    try:
+        return api(event, context)
+    finally:
+        report()

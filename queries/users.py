@@ -17,7 +17,7 @@ def get_me(request: Request) -> Answer:
         row = Row.get(USERS.stream(user_id), "user", consistent_read=True)
     except Row.DoesNotExist:
         raise NotFoundError("There is no such user (yet).") from None
-    return Answer(_shown(user_id, User.model_validate_json(row.data)), version=int(row.version))
+    return Answer(_shown(user_id, json.loads(row.data)), version=int(row.version))
 
 
 def names(user_ids: Iterable[str | None]) -> dict[str, str]:
@@ -26,11 +26,12 @@ def names(user_ids: Iterable[str | None]) -> dict[str, str]:
     return {key.pk.partition("#")[2]: json.loads(row.data)["full_name"] for key, row in rows.items()}
 
 
-def _shown(user_id: str, user: User) -> dict[str, Any]:
+def _shown(user_id: str, data: dict[str, Any]) -> dict[str, Any]:
+    user = User.model_validate(data["user"])
     return {
         "id": user_id,
-        "email": user.email,
-        "full_name": user.full_name,
+        "email": data["email"],
+        "full_name": data["full_name"],
         "role": user.role.value,
         "is_active": user.is_active,
         "created_at": int(user.created_at.timestamp()),

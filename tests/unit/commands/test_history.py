@@ -19,6 +19,7 @@ from domain.tasks import (
     CreateTask,
     Status,
     Task,
+    TaskCommented,
     change_status,
     comment,
     create,
@@ -100,7 +101,8 @@ def test_every_kth_commit_carries_a_snapshot_and_no_other() -> None:
 def test_a_stream_of_one_large_commit_carries_none() -> None:
     store = MemoryEventStore()
     command = CreateTask(title="Look into it", description="x" * 5_000)
-    execute(store, TASKS, TASK, lambda _: create(command, order().context) * 8, order(), creates=True)
+    comments = [TaskCommented(comment_id=f"c-{n}", comment="y" * 5_000) for n in range(8)]
+    execute(store, TASKS, TASK, lambda _: [*create(command, order().context), *comments], order(), creates=True)
     assert [commit.snapshot for commit in store.load(STREAM)] == [None]
 
 

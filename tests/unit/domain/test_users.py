@@ -1,0 +1,192 @@
+"""The rules of users: what an address, a name and a password may be, and registering."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from domain.commit import Recorded
+from domain.errors import NotFoundError, StateConflictError
+from domain.event import DomainEvent
+from domain.permissions import Role
+from domain.tasks import TaskCommented
+from domain.users import (
+    USERS,
+    Password,
+    RegisterUser,
+    User,
+    UserDeactivated,
+    UserDeleted,
+    UserProfileChanged,
+    UserReactivated,
+    UserRegistered,
+    UserRoleChanged,
+    change_profile,
+    change_role,
+    delete,
+    normalised_email,
+    register,
+    set_active,
+)
+
+NOW = datetime(2026, 4, 1, 12, 0, tzinfo=UTC)
+REGISTERED = UserRegistered(email="sealed e-mail", full_name="sealed name", role=Role.ADMIN, password_hash="$2b$")
+
+
+def user(*events: DomainEvent) -> User:
+    """The user after being registered at NOW and these events, a minute apart."""
+    state = None
+    for version, event in enumerate((REGISTERED, *events), start=1):
+        state = USERS.evolve(state, Recorded(event, version, NOW + timedelta(minutes=version - 1), "root"))
+    assert state is not None
+    return state
+
+
+def test_a_registered_user_is_active() -> None:
+    assert register(None, REGISTERED) == [REGISTERED]
+    assert user() == User(
+        email="sealed e-mail",
+        full_name="sealed name",
+        role=Role.ADMIN,
+        password_hash="$2b$",
+        is_active=True,
+        created_at=NOW,
+        updated_at=NOW,
+    )
+
+
+def test_what_is_sent_to_register_is_normalised() -> None:
+    command = RegisterUser(email="Ada@Example.com ", full_name=" Ada Lovelace ")
+    assert (command.email, command.full_name) == ("ada@example.com", "Ada Lovelace")
+
+
+def test_a_user_is_no_admin_unless_it_is_said() -> None:
+    assert RegisterUser(email="ada@example.com", full_name="Ada").role is Role.USER
+
+
+def test_a_user_is_registered_once() -> None:
+    with pytest.raises(StateConflictError, match="registered already"):
+        register(user(), REGISTERED)
+
+
+def test_a_changed_profile_is_as_it_was_sent() -> None:
+    changed = UserProfileChanged(email="another e-mail", full_name="another name")
+    assert change_profile(user(), changed) == [changed]
+    after = user(changed)
+    assert (after.email, after.full_name, after.role) == ("another e-mail", "another name", Role.ADMIN)
+    assert (after.created_at, after.updated_at) == (NOW, NOW + timedelta(minutes=1))
+
+
+def test_a_role_changes_and_the_one_that_they_have_already_changes_nothing() -> None:
+    demoted = UserRoleChanged(old=Role.ADMIN, new=Role.USER)
+    assert change_role(user(), Role.USER) == [demoted]
+    assert change_role(user(), Role.ADMIN) == []
+    assert user(demoted).role is Role.USER
+
+
+def test_a_user_is_deactivated_and_reactivated_once_each() -> None:
+    assert set_active(user(), active=False) == [UserDeactivated()]
+    assert set_active(user(), active=True) == []
+    assert set_active(user(UserDeactivated()), active=False) == []
+    assert set_active(user(UserDeactivated()), active=True) == [UserReactivated()]
+    assert not user(UserDeactivated()).is_active
+    assert user(UserDeactivated(), UserReactivated()).is_active
+
+
+def test_only_an_active_admin_counts_as_one() -> None:
+    assert user().is_active_admin
+    for events in (
+        [UserDeactivated()],
+        [UserRoleChanged(old=Role.ADMIN, new=Role.USER)],
+        [UserDeleted()],
+    ):
+        assert not user(*events).is_active_admin
+
+
+def test_a_deleted_user_is_not_there_any_more_and_deleting_again_changes_nothing() -> None:
+    assert delete(user()) == [UserDeleted()]
+    gone = user(UserDeleted())
+    assert (gone.is_deleted, gone.is_active) == (True, False)
+    assert delete(gone) == []
+    for missing in (gone, None):
+        with pytest.raises(NotFoundError):
+            change_profile(missing, UserProfileChanged(email="x", full_name="y"))
+        with pytest.raises(NotFoundError):
+            change_role(missing, Role.USER)
+        with pytest.raises(NotFoundError):
+            set_active(missing, active=True)
+    with pytest.raises(NotFoundError):
+        delete(None)
+
+
+def test_a_stream_that_does_not_begin_with_a_registration_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"user\.deactivated before user\.registered"):
+        USERS.evolve(None, Recorded(UserDeactivated(), 1, NOW, "root"))
+
+
+def test_an_event_of_another_aggregate_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"task\.commented"):
+        USERS.evolve(user(), Recorded(TaskCommented(comment_id="1", comment="x"), 2, NOW, "ada"))
+
+
+@pytest.mark.parametrize(
+    ("typed", "email"),
+    [
+        ("ada@example.com", "ada@example.com"),
+        ("  ADA@Example.COM\n", "ada@example.com"),
+        ("a+b.c@sub.example.co.uk", "a+b.c@sub.example.co.uk"),
+        ("ünï@exämple.de", "ünï@exämple.de"),
+    ],
+)
+def test_addresses_are_compared_lower_cased_and_trimmed(typed: str, email: str) -> None:
+    assert normalised_email(typed) == email
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "",
+        "ada",
+        "ada@",
+        "@example.com",
+        "ada@localhost",
+        "ada@example.",
+        "ada@.com",
+        "ada@example..com",
+        "a da@example.com",
+        "ada@exam ple.com",
+        "ada@b@example.com",
+        "x" * 65 + "@example.com",
+        "ada@" + "x" * 251 + ".com",
+    ],
+)
+def test_what_does_not_look_like_an_address_is_refused(typed: str) -> None:
+    with pytest.raises(ValueError, match="must be an e-mail address"):
+        normalised_email(typed)
+    with pytest.raises(ValidationError):
+        RegisterUser(email=typed, full_name="Ada")
+
+
+def test_matching_an_address_takes_time_in_proportion_to_its_length() -> None:
+    """254 characters made to send a pattern back and forth; a pattern that did would not end in this century."""
+    with pytest.raises(ValueError, match="e-mail"):
+        normalised_email("a@" + "a." * 125 + "@")
+
+
+@pytest.mark.parametrize("name", ["A", " A ", "x" * 101, "Ada\nLovelace", "Ada\x00"])
+def test_a_name_is_one_line_of_2_to_100_characters(name: str) -> None:
+    assert RegisterUser(email="ada@example.com", full_name="Al").full_name == "Al"
+    assert len(RegisterUser(email="ada@example.com", full_name="x" * 100).full_name) == 100
+    with pytest.raises(ValidationError):
+        RegisterUser(email="ada@example.com", full_name=name)
+
+
+@pytest.mark.parametrize("password", ["x" * 12, "x" * 72, "ä" * 6, "ä" * 36, " padded with blanks "])
+def test_a_password_of_12_to_72_bytes_is_taken_as_it_is(password: str) -> None:
+    assert TypeAdapter[str](Password).validate_python(password) == password
+
+
+@pytest.mark.parametrize("password", ["", "x" * 11, "x" * 73, "ä" * 37])
+def test_a_password_that_is_too_short_or_that_bcrypt_would_cut_is_refused(password: str) -> None:
+    with pytest.raises(ValidationError, match="12 to 72 bytes"):
+        TypeAdapter(Password).validate_python(password)

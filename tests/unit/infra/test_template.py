@@ -1,0 +1,322 @@
+"""What infra/template.yaml promises: least privilege, every setting that the code reads, queues that lose nothing."""
+
+import ast
+import re
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.settings import LEASE_SECONDS, MAX_DELIVERY_ATTEMPTS
+from ops import template
+
+ROOT = Path(__file__).parents[3]
+LAYERS = {"domain", "infra", "commands", "projections", "queries", "templates"}
+TEMPLATE = template.load(ROOT / "infra" / "template.yaml")
+RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
+GLOBALS: dict[str, Any] = TEMPLATE["Globals"]["Function"]
+GLOBAL_VARIABLES: dict[str, Any] = GLOBALS["Environment"]["Variables"]
+
+# A module reads its settings by name; tables of PynamoDB models are read when their module is imported.
+READS = re.compile(r"""\b(?:setting|number|os\.environ\.get)\(\s*["']([A-Z][A-Z0-9_]*)["']""")
+
+# Read by other code than ours: Powertools', and whoever looks at a log line's `STAGE`.
+READ_BY_OTHERS = {"STAGE", "LOG_LEVEL", "POWERTOOLS_SERVICE_NAME"}
+
+
+def of_type(kind: str) -> dict[str, dict[str, Any]]:
+    return {name: resource["Properties"] for name, resource in RESOURCES.items() if resource["Type"] == kind}
+
+
+FUNCTIONS = of_type("AWS::Serverless::Function")
+QUEUES = of_type("AWS::SQS::Queue")
+ROLES = of_type("AWS::IAM::Role")
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def attribute_of(value: Any) -> str:
+    """The logical id in a `!GetAtt`."""
+    name = value["Fn::GetAtt"][0]
+    assert isinstance(name, str)
+    return name
+
+
+def mentions(value: Any, logical_id: str) -> bool:
+    """Whether `!Ref`, `!GetAtt` or `${…}` of this resource stands anywhere in a value."""
+    if isinstance(value, dict):
+        if value.get("Ref") == logical_id or value.get("Fn::GetAtt", [None])[0] == logical_id:
+            return True
+        return any(mentions(inner, logical_id) for inner in value.values())
+    if isinstance(value, list):
+        return any(mentions(inner, logical_id) for inner in value)
+    return isinstance(value, str) and re.search(rf"\$\{{{logical_id}[.}}]", value) is not None
+
+
+def statements(role: str) -> Iterator[tuple[list[str], list[Any]]]:
+    """Actions and resources of each statement of a role."""
+    for policy in ROLES[role]["Policies"]:
+        for statement in policy["PolicyDocument"]["Statement"]:
+            assert statement["Effect"] == "Allow"
+            yield listed(statement["Action"]), listed(statement["Resource"])
+
+
+def actions_on(role: str, table: str) -> set[str]:
+    """What a role may do with a table or its indexes; its stream is another resource."""
+    granted = set()
+    for actions, resources in statements(role):
+        if any(mentions(resource, table) and "StreamArn" not in str(resource) for resource in resources):
+            granted |= set(actions)
+    return granted
+
+
+def variables(function: str) -> dict[str, Any]:
+    own: dict[str, Any] = FUNCTIONS[function].get("Environment", {}).get("Variables", {})
+    return {**GLOBAL_VARIABLES, **own}
+
+
+# ---- roles
+
+
+def test_every_function_has_a_role_of_its_own() -> None:
+    roles = [attribute_of(function["Role"]) for function in FUNCTIONS.values()]
+    assert len(set(roles)) == len(FUNCTIONS)
+    assert set(roles) == set(ROLES)
+
+
+def test_no_function_takes_policies_beside_its_role() -> None:
+    assert not [name for name, function in FUNCTIONS.items() if "Policies" in function]
+    assert not [name for name, role in ROLES.items() if "ManagedPolicyArns" in role]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_is_for_lambda_only(role: str) -> None:
+    for statement in ROLES[role]["AssumeRolePolicyDocument"]["Statement"]:
+        assert (statement["Effect"], statement["Action"]) == ("Allow", "sts:AssumeRole")
+        assert statement["Principal"] == {"Service": "lambda.amazonaws.com"}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_names_every_action_in_full(role: str) -> None:
+    assert not [action for actions, _ in statements(role) for action in actions if "*" in action]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_names_every_resource_but_for_the_one_action_that_knows_none(role: str) -> None:
+    everywhere = [actions for actions, resources in statements(role) if "*" in resources]
+    assert everywhere in ([], [["dynamodb:ListStreams"]])
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_no_role_can_change_or_delete_a_commit(role: str) -> None:
+    assert actions_on(role, "EventsTable") <= {"dynamodb:PutItem", "dynamodb:Query", "dynamodb:GetItem"}
+
+
+def test_only_the_write_side_can_append() -> None:
+    writers = {role for role in ROLES if "dynamodb:PutItem" in actions_on(role, "EventsTable")}
+    handlers = {
+        FUNCTIONS[name]["Handler"].partition(".")[0]
+        for name in FUNCTIONS
+        if attribute_of(FUNCTIONS[name]["Role"]) in writers
+    }
+    assert handlers == {"commands"}
+
+
+def test_the_read_side_can_write_nothing() -> None:
+    for function in FUNCTIONS.values():
+        if function["Handler"].startswith("queries."):
+            granted = {action for actions, _ in statements(attribute_of(function["Role"])) for action in actions}
+            assert granted <= {
+                *("logs:CreateLogStream", "logs:PutLogEvents"),
+                *("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"),
+                "secretsmanager:GetSecretValue",
+            }
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_writes_to_its_own_log_group_which_forgets(function: str) -> None:
+    name = FUNCTIONS[function]["FunctionName"]["Fn::Sub"]
+    group = f"/aws/lambda/{name}"
+    (kept,) = (
+        logs["RetentionInDays"]
+        for logs in of_type("AWS::Logs::LogGroup").values()
+        if logs["LogGroupName"]["Fn::Sub"] == group
+    )
+    assert kept <= 90
+    writing = [
+        resources
+        for actions, resources in statements(attribute_of(FUNCTIONS[function]["Role"]))
+        if "logs:" in actions[0]
+    ]
+    assert [resource["Fn::Sub"].partition(":log-group:")[2] for resource in writing[0]] == [f"{group}:*"]
+
+
+# ---- settings
+
+
+@cache
+def imported(module: str) -> frozenset[str]:
+    """The modules of ours that come with a module, itself included."""
+    found = {module}
+    waiting = [module]
+    while waiting:
+        for name in sorted(_imports(waiting.pop()) - found):
+            found.add(name)
+            waiting.append(name)
+    return frozenset(found)
+
+
+def _imports(module: str) -> set[str]:
+    names: set[str] = set()
+    for node in _run(ast.parse(_source(module).read_text()).body):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return {name for name in names if name.partition(".")[0] in LAYERS and _source(name).is_file()}
+
+
+def _run(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    """Every statement but those for the type checker alone."""
+    for node in body:
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            continue
+        yield node
+        yield from _run(ast.iter_child_nodes(node))
+
+
+def _source(module: str) -> Path:
+    path = ROOT / module.replace(".", "/")
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def read_by(function: str) -> set[str]:
+    """The environment variables that a function's code may read."""
+    module = FUNCTIONS[function]["Handler"].removesuffix(".handler")
+    return {name for part in imported(module) for name in READS.findall(_source(part).read_text())}
+
+
+def test_the_settings_that_code_reads_are_found() -> None:
+    """The two tests after this one see nothing if this search does."""
+    assert {"EVENTS_TABLE", "EVENT_RETENTION_DAYS", "INGEST_QUEUE_URL"} <= read_by("IngestFunction")
+    assert {"VIEWS_TABLE", "TOKEN_SECRET_ARN"} <= read_by("ReadApiFunction")
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_is_given_every_setting_that_its_code_reads(function: str) -> None:
+    assert read_by(function) <= variables(function).keys()
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_is_told_no_name_that_its_code_does_not_read(function: str) -> None:
+    own = variables(function).keys() - GLOBAL_VARIABLES.keys()
+    assert own <= read_by(function)
+
+
+def test_what_every_function_is_told_is_read_by_some() -> None:
+    read = set().union(*(read_by(function) for function in FUNCTIONS))
+    assert GLOBAL_VARIABLES.keys() <= read | READ_BY_OTHERS
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_every_setting_is_a_text_as_lambda_wants_it(function: str) -> None:
+    numbers = {name for name, parameter in TEMPLATE["Parameters"].items() if parameter["Type"] == "Number"}
+    for name, value in variables(function).items():
+        assert isinstance(value, (str, dict)), f"{name} must be quoted"
+        assert not (isinstance(value, dict) and value.get("Ref") in numbers), f"{name} must be a !Sub of the number"
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_may_read_the_secrets_that_it_is_told_of_and_no_others(function: str) -> None:
+    told = {attribute_of(value) for name, value in variables(function).items() if name.endswith("_SECRET_ARN")}
+    readable = {
+        attribute_of(resource)
+        for actions, resources in statements(attribute_of(FUNCTIONS[function]["Role"]))
+        if "secretsmanager:GetSecretValue" in actions
+        for resource in resources
+    }
+    assert readable == told
+
+
+# ---- queues and streams
+
+
+def consumers() -> Iterator[tuple[str, str]]:
+    """Each queue that feeds a function, and the function."""
+    for name, function in FUNCTIONS.items():
+        for source in function["Events"].values():
+            if source["Type"] == "SQS":
+                yield attribute_of(source["Properties"]["Queue"]), name
+
+
+CONSUMERS = list(consumers())
+
+
+def test_ingest_and_delivery_are_fed_by_queues() -> None:
+    assert dict(CONSUMERS) == {"IngestQueue": "IngestFunction", "DeliveryQueue": "SenderFunction"}
+
+
+@pytest.mark.parametrize(("queue", "function"), CONSUMERS)
+def test_a_message_stays_hidden_for_six_times_the_time_out_of_its_function(queue: str, function: str) -> None:
+    """As Lambda's guide to SQS asks for: a throttled batch is tried again before its messages come back."""
+    timeout = FUNCTIONS[function].get("Timeout", GLOBALS["Timeout"])
+    assert QUEUES[queue]["VisibilityTimeout"] >= 6 * timeout
+
+
+@pytest.mark.parametrize(("queue", "function"), CONSUMERS)
+def test_what_no_try_can_handle_is_kept_in_a_dead_letter_queue_for_as_long_as_sqs_keeps(
+    queue: str, function: str
+) -> None:
+    dead = attribute_of(QUEUES[queue]["RedrivePolicy"]["deadLetterTargetArn"])
+    assert dead not in dict(CONSUMERS)
+    assert QUEUES[dead]["MessageRetentionPeriod"] == 1_209_600
+    (source,) = (source for source in FUNCTIONS[function]["Events"].values() if source["Type"] == "SQS")
+    assert source["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+
+@pytest.mark.parametrize("queue", QUEUES)
+def test_messages_are_encrypted_where_they_lie(queue: str) -> None:
+    assert QUEUES[queue]["SqsManagedSseEnabled"] is True
+
+
+def test_the_sender_knows_which_try_is_the_last() -> None:
+    assert QUEUES["DeliveryQueue"]["RedrivePolicy"]["maxReceiveCount"] == MAX_DELIVERY_ATTEMPTS + 1
+
+
+def test_a_lease_outlives_the_function_that_holds_it() -> None:
+    assert FUNCTIONS["SenderFunction"].get("Timeout", GLOBALS["Timeout"]) < LEASE_SECONDS
+
+
+def test_a_record_of_a_stream_that_is_given_up_is_noted() -> None:
+    for function in FUNCTIONS.values():
+        for source in function["Events"].values():
+            if source["Type"] in {"DynamoDB", "Kinesis"}:
+                note = source["Properties"]["DestinationConfig"]["OnFailure"]["Destination"]
+                assert attribute_of(note) in QUEUES
+                sendable = [
+                    resources
+                    for actions, resources in statements(attribute_of(function["Role"]))
+                    if "sqs:SendMessage" in actions
+                ]
+                assert any(mentions(resources, attribute_of(note)) for resources in sendable)
+
+
+# ---- tables
+
+
+def test_what_cannot_be_rebuilt_outlives_the_stack_and_can_be_restored() -> None:
+    for name in ("EventsTable", "GuardsTable", "OutboxTable"):
+        assert (RESOURCES[name]["DeletionPolicy"], RESOURCES[name]["UpdateReplacePolicy"]) == ("Retain", "Retain")
+        assert RESOURCES[name]["Properties"]["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
+
+
+def test_the_events_table_has_no_index_which_would_double_the_cost_of_a_write() -> None:
+    events = RESOURCES["EventsTable"]["Properties"]
+    assert not {"GlobalSecondaryIndexes", "LocalSecondaryIndexes"} & events.keys()
+    assert events["StreamSpecification"] == {"StreamViewType": "NEW_IMAGE"}
+    assert attribute_of(events["KinesisStreamSpecification"]["StreamArn"]) == "EventsStream"

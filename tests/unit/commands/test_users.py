@@ -1,9 +1,8 @@
 """Users: their addresses are theirs alone, an active admin is always left, and what is personal is sealed."""
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,6 +16,9 @@ from domain.users import USERS, ChangeProfile, RegisterUser, User
 from infra.guards import Guards
 from infra.memory_event_store import MemoryEventStore
 from infra.personal_data import ERASED, MemoryDataKeys, PersonalData
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 EMAIL = "kim@example.com"
 

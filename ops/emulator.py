@@ -84,7 +84,7 @@ class Emulator:
             with self._lock.held() as lock:
                 if not ports.is_free(chosen):
                     raise _port_in_use(chosen)
-                self._prepare_folder()
+                self._prepare_folder(chosen)
                 child = self._spawn(chosen, lock)
         except LockedError as error:
             raise OpsError(f"an emulator already runs in {self.folder}", "`opsledger down` stops it") from error
@@ -141,9 +141,10 @@ class Emulator:
             self._child.wait()
             self._child = None
 
-    def _prepare_folder(self) -> None:
+    def _prepare_folder(self, port: int) -> None:
         emulator_state.check(self.state)
         emulator_state.forget_stream_positions(self.state)
+        emulator_state.move_queues(self.state, port)
         for scratch in ("tmp", "home"):
             shutil.rmtree(self.folder / scratch, ignore_errors=True)
             (self.folder / scratch).mkdir()

@@ -7,6 +7,7 @@ it cannot read one. A stack half of whose services forgot everything is worse th
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from ops.errors import OpsError
 
@@ -39,10 +40,42 @@ def forget_stream_positions(state: Path) -> bool:
     if not isinstance(positions, dict) or not positions.get("data"):
         return False
     positions["data"] = {}
+    _write(file, document)
+    return True
+
+
+def move_queues(state: Path, port: int) -> bool:
+    """Give the saved queues their addresses on the port that the restarted emulator will listen on.
+
+    It finds a queue by its address, and the port is part of that: on another port the mappings of queues would be deaf.
+
+    Returns:
+        Whether there was anything to move.
+    """
+    file = state / "sqs.json"
+    if not file.exists():
+        return False
+    document = _read(file)
+    payload = document.get("payload") if isinstance(document, dict) else None
+    queues = payload.get("queues") if isinstance(payload, dict) else None
+    if not isinstance(queues, dict) or not isinstance(queues.get("data"), dict):
+        return False
+    moved = {}
+    for key, queue in queues["data"].items():
+        here = urlsplit(queue["url"])
+        url = urlunsplit(here._replace(netloc=f"{here.hostname}:{port}"))
+        moved[key.replace(queue["url"], url)] = {**queue, "url": url}
+    if moved == queues["data"]:
+        return False
+    queues["data"] = moved
+    _write(file, document)
+    return True
+
+
+def _write(file: Path, document: Any) -> None:
     replacement = file.with_suffix(".json.new")
     replacement.write_text(json.dumps(document))
     replacement.replace(file)
-    return True
 
 
 def _read(file: Path) -> Any:

@@ -14,7 +14,7 @@ from typing import Self
 
 import rich.console
 
-from ops import admin, deployment, paths, stack
+from ops import admin, deployment, emulator_gaps, paths, stack
 from ops.aws import LOCAL_STAGE, SessionConfig
 from ops.emulator import DEFAULT_PORT, ENFORCE_IAM, REGION, Emulator
 from ops.errors import OpsError
@@ -36,6 +36,7 @@ class LocalStack:
         self.folder = folder
         self._port = port
         self._port_file = folder / "port"
+        self._started = False
         self.emulator = Emulator(folder, enforce_iam=enforce_iam)
 
     @classmethod
@@ -77,6 +78,7 @@ class LocalStack:
         if process is None:
             started = self.emulator.start(self._last_port() if self._port is None else self._port)
             self._port_file.write_text(f"{started.port}\n")
+            self._started = True
             return True
         if self._port not in {None, 0, process.port}:
             raise OpsError(
@@ -105,6 +107,9 @@ class LocalStack:
         """
         outputs = deployment.deploy(self.config, console=console, overrides=overrides)
         admin.ensure_admin(self.config, folder=self.folder)
+        if self._started:
+            emulator_gaps.catch_up(self.config, outputs["EventsTable"], f"{self.config.stack_name}-projector")
+            self._started = False
         return outputs
 
     def status(self) -> stack.Status:

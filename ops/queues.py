@@ -61,23 +61,32 @@ def redrive(sqs: Any, *, source: str, target: str, now: Callable[[], float] = ti
     Messages set aside again while this runs stay where they are.
     """
     begin = int(now() * 1000)
-    while True:
-        received = sqs.receive_message(
-            QueueUrl=source,
-            MaxNumberOfMessages=BATCH,
-            WaitTimeSeconds=1,
-            VisibilityTimeout=60,
-            MessageSystemAttributeNames=["SentTimestamp"],
-            MessageAttributeNames=["All"],
-        ).get("Messages", [])
-        old = [message for message in received if int(message["Attributes"]["SentTimestamp"]) < begin]
-        if not old:
-            return
-        refused = {failure.index for failure in send(sqs, target, [message["Body"] for message in old])}
-        for index, message in enumerate(old):
-            if index not in refused:
-                sqs.delete_message(QueueUrl=source, ReceiptHandle=message["ReceiptHandle"])
-                yield Moved(message["Body"], _reason(message))
+    kept = []
+    try:
+        while True:
+            received = sqs.receive_message(
+                QueueUrl=source,
+                MaxNumberOfMessages=BATCH,
+                WaitTimeSeconds=1,
+                VisibilityTimeout=60,
+                MessageSystemAttributeNames=["SentTimestamp"],
+                MessageAttributeNames=["All"],
+            ).get("Messages", [])
+            old = [message for message in received if int(message["Attributes"]["SentTimestamp"]) <= begin]
+            kept += [message for message in received if message not in old]
+            if not old:
+                return
+            refused = {failure.index for failure in send(sqs, target, [message["Body"] for message in old])}
+            for index, message in enumerate(old):
+                if index in refused:
+                    kept.append(message)
+                else:
+                    sqs.delete_message(QueueUrl=source, ReceiptHandle=message["ReceiptHandle"])
+                    yield Moved(message["Body"], _reason(message))
+    finally:
+        # What stays is there for the next reader at once.
+        for message in kept:
+            sqs.change_message_visibility(QueueUrl=source, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0)
 
 
 def _batches(bodies: Sequence[str]) -> Iterator[list[tuple[int, str]]]:

@@ -47,8 +47,8 @@ class MappedEvent(Value):
 
     source: str
     detail_type: str
-    account: str | None
-    region: str | None
+    account: str | None = None
+    region: str | None = None
     title: str
     text: str | None = None
     resource: str | None = None

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from ops import cli, deployment, paths, stack, template
+from ops import cli, deployment, paths, queues, stack, template
 from ops.aws import SessionConfig
 from ops.errors import OpsError
 from ops.local_stack import LocalStack
@@ -99,19 +99,23 @@ def test_a_message_handed_in_reaches_the_function_whose_log_can_be_read(
     wait_for(logged)
 
 
-def test_what_the_ingest_gave_up_on_goes_back_to_its_queue(
-    local: LocalStack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_lies_in_a_dead_letter_queue_is_moved_back_with_the_reason_that_is_known(local: LocalStack) -> None:
     sqs = local.config.client("sqs")
-    dead = stack.required_output(local.config, "IngestDeadLetterQueueUrl")
+    source, target = (sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("set-aside", "worked-off"))
     reason = {"ERROR_CODE": {"DataType": "String", "StringValue": "NO_PERMISSIONS"}}
-    sqs.send_message(QueueUrl=dead, MessageBody='{"source": "aws.health", "id": "dead"}', MessageAttributes=reason)
-    assert opsledger(monkeypatch, local, "redrive", "ingest") == 0
-    told = capsys.readouterr().out
-    assert "aws.health · dead" in told
-    assert "NO_PERMISSIONS" in told
-    left = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["All"])["Attributes"]
-    assert (left["ApproximateNumberOfMessages"], left["ApproximateNumberOfMessagesNotVisible"]) == ("0", "0")
+    bodies = [f"message {n}" for n in range(12)]
+    for body in bodies:
+        sqs.send_message(QueueUrl=source, MessageBody=body, MessageAttributes=reason)
+    moved = list(queues.redrive(sqs, source=source, target=target))
+    assert sorted(message.body for message in moved) == sorted(bodies)
+    assert {message.reason for message in moved} == {"NO_PERMISSIONS"}
+
+    def held(queue: str) -> tuple[str, str]:
+        found = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["All"])["Attributes"]
+        return found["ApproximateNumberOfMessages"], found["ApproximateNumberOfMessagesNotVisible"]
+
+    assert held(source) == ("0", "0")
+    assert held(target) == ("12", "0")
 
 
 def test_a_deployment_shows_the_change_set_and_can_be_declined(elsewhere: SessionConfig) -> None:

@@ -3,9 +3,11 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import NoneType
+from typing import Any, NamedTuple, get_args
 
 import pytest
+from pydantic import BaseModel
 
 from domain import event as events
 from domain import registry
@@ -213,3 +215,21 @@ def test_a_version_without_a_way_up_is_an_error_that_says_which_step_is_missing(
 def test_fields_that_an_upcaster_cannot_read_are_an_error_that_names_the_event(fields: dict[str, Any]) -> None:
     with pytest.raises(UnreadableEventError, match=r"parcel\.weighed v1 does not fit its upcaster"):
         decode(StoredEvent("parcel.weighed", 1, fields))
+
+
+def _models(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    yield model
+    for field in model.model_fields.values():
+        for part in (field.annotation, *get_args(field.annotation)):
+            if isinstance(part, type) and issubclass(part, BaseModel):
+                yield from _models(part)
+
+
+@pytest.mark.parametrize("name", sorted(registered()))
+def test_what_may_be_absent_has_a_default(name: str) -> None:
+    """Nothing is stored for None, so a field that may be None and has no default could be written but never read."""
+    for model in _models(registered()[name]):
+        for field_name, field in model.model_fields.items():
+            if NoneType in get_args(field.annotation):
+                assert field.get_default() is None, f"{model.__name__}.{field_name}"
+                assert not field.is_required(), f"{model.__name__}.{field_name}"

@@ -65,6 +65,7 @@ class DeadLetters(Queue):
         super().__init__(faults)
         self.messages = messages
         self.deleted: list[str] = []
+        self.released: list[str] = []
 
     def receive_message(self, **_: Any) -> dict[str, Any]:
         batch, self.messages = self.messages[:10], self.messages[10:]
@@ -79,6 +80,10 @@ class DeadLetters(Queue):
         assert QueueUrl == "dead"
         assert ReceiptHandle in self.taken, "deleted before it was sent"
         self.deleted.append(ReceiptHandle)
+
+    def change_message_visibility(self, *, QueueUrl: str, ReceiptHandle: str, VisibilityTimeout: int) -> None:  # noqa: N803
+        assert (QueueUrl, VisibilityTimeout) == ("dead", 0)
+        self.released.append(ReceiptHandle)
 
 
 def redrive(queue: DeadLetters) -> list[queues.Moved]:
@@ -95,10 +100,10 @@ def test_a_redriven_message_is_sent_then_deleted_and_tells_its_reason() -> None:
 def test_a_message_that_could_not_be_sent_stays_in_the_dead_letter_queue() -> None:
     queue = DeadLetters([("a", 1, {}), ("b", 2, {})], {"0": [True]})
     assert [moved.body for moved in redrive(queue)] == ["b"]
-    assert queue.deleted == ["b"]
+    assert (queue.deleted, queue.released) == (["b"], ["a"])
 
 
 def test_a_message_set_aside_again_meanwhile_does_not_go_round_for_ever() -> None:
     queue = DeadLetters([("again", 1001, {})], {})
     assert redrive(queue) == []
-    assert queue.taken == []
+    assert (queue.taken, queue.released) == ([], ["again"])

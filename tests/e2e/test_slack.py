@@ -1,0 +1,32 @@
+"""What becomes of a message when Slack refuses it."""
+
+from tests.e2e.system import Api, Slack, System, alarm, unique, wait_for
+
+
+def test_a_message_that_slack_refuses_for_now_is_sent_later_and_once(system: System, admin: Api, slack: Slack) -> None:
+    name = unique("refused")
+    slack.answers[name] = [500]
+    system.hand_in(alarm(name))
+    (refused,) = wait_for(
+        lambda: admin.notifications(name), lambda found: [item["error"] for item in found] == ["Slack answered 500"]
+    )
+    assert refused["status"] == "decided"
+    (sent,) = wait_for(lambda: admin.notifications(name), lambda found: [item["status"] for item in found] == ["sent"])
+    assert (sent["attempts"], sent["error"]) == (2, None)
+    assert sent["sent_at"] >= sent["decided_at"]
+    system.settle()
+    first, second = slack.received(name)
+    assert first == second == sent["message"]
+
+
+def test_a_message_that_slack_refuses_for_good_is_shown_as_failed(system: System, admin: Api, slack: Slack) -> None:
+    name = unique("gone")
+    slack.answers[name] = [404]
+    system.hand_in(alarm(name))
+    (failed,) = wait_for(
+        lambda: admin.notifications(name), lambda found: [item["status"] for item in found] == ["failed"]
+    )
+    assert (failed["attempts"], failed["error"]) == (1, "Slack answered 404")
+    assert name in failed["message"]["text"]
+    system.settle()
+    assert len(slack.received(name)) == 1

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import typer
 
-from ops import cli_admin, cli_deploy, cli_logs, cli_messages, cli_stack, cli_webhook
+from ops import cli_admin, cli_deploy, cli_logs, cli_messages, cli_stack, cli_stream, cli_webhook
 from ops.errors import OpsError
 from ops.terminal import errors
 
@@ -20,7 +20,15 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for part in (cli_stack.app, cli_admin.app, cli_messages.app, cli_webhook.app, cli_logs.app, cli_deploy.app):
+for part in (
+    cli_stack.app,
+    cli_admin.app,
+    cli_messages.app,
+    cli_webhook.app,
+    cli_stream.app,
+    cli_logs.app,
+    cli_deploy.app,
+):
     app.add_typer(part)
 
 _DEBUG = "OPSLEDGER_DEBUG"

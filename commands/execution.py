@@ -97,7 +97,8 @@ def execute(
     stream = decider.stream(aggregate_id)
     for attempt in range(MAX_APPEND_ATTEMPTS):
         kept = warm.get(stream) if warm and attempt == 0 else None
-        known = kept or (History[State]() if creates and attempt == 0 else history.load(store, decider, stream))
+        unread = creates and attempt == 0
+        known: History[State] = kept or (History() if unread else history.load(store, decider, stream))
         try:
             if done := _repeated(store, decider, stream, known, order.command):
                 return done
@@ -109,8 +110,7 @@ def execute(
                 sleep(random.uniform(0, min(RETRY_CAP_SECONDS, RETRY_BASE_SECONDS * 2**attempt)))
             continue
         except DomainError:
-            unseen = creates and attempt == 0 and order.command is not None
-            if kept is None and not unseen:
+            if kept is None and not (unread and order.command):
                 raise
             continue  # nothing is refused because of what may be out of date, or was carried out already,
         if after is known and kept:

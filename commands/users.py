@@ -22,9 +22,9 @@ from domain.users import (
     register,
     set_active,
 )
-from infra.event_store import EventStore, GuardRefusedError, GuardWrite
+from infra.event_store import ConflictError, EventStore, GuardRefusedError, GuardWrite
 from infra.guards import Guards
-from infra.personal_data import PersonalData
+from infra.personal_data import ERASED, PersonalData
 
 _TAKEN = "This e-mail address is registered already."
 _LAST_ADMIN = "The last active admin cannot be removed or demoted."
@@ -69,6 +69,8 @@ class Users:
         def decide(user: User | None) -> Sequence[DomainEvent]:
             user = present(user)
             old = (self._open(user_id, "email", user), self._open(user_id, "full_name", user))
+            if old[0] == ERASED:  # deleted since it was loaded; sealing would make a new key, which opens nothing old
+                raise ConflictError(f"{user_id} is being deleted")
             email, name = command.email or old[0], command.full_name or old[1]
             if (email, name) == old:
                 return []

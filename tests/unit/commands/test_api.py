@@ -167,7 +167,7 @@ def root(person: Callable[..., str]) -> str:
 
 
 def token(user_id: str, role: Role = Role.USER) -> str:
-    return wiring.tokens().issue(user_id, role, NOW)
+    return wiring.tokens().issue(user_id, role, datetime.now(UTC))
 
 
 @pytest.fixture

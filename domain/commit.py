@@ -6,8 +6,8 @@ that an altered, missing or inserted commit shows.
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -95,8 +95,7 @@ def timestamp(at: datetime) -> str:
 
 def sealed(previous: bytes, **fields: Any) -> Commit:
     """A commit with the hash that it must carry after a commit with the hash `previous`."""
-    commit = Commit(**fields, hash=b"")
-    return replace(commit, hash=chain_hash(previous, commit))
+    return Commit(**fields, hash=_digest(previous, fields))
 
 
 def chain_hash(previous: bytes, commit: Commit) -> bytes:
@@ -104,18 +103,26 @@ def chain_hash(previous: bytes, commit: Commit) -> bytes:
 
     It covers everything that is stored but the snapshot (a cache) and the expiry (set by policy, not by the command).
     """
-    content = [
-        commit.stream,
-        commit.version,
-        commit.count,
-        commit.id,
-        list(commit.command) if commit.command else None,
-        timestamp(commit.at),
-        commit.by,
-        commit.correlation_id,
-        commit.causation_id,
-        commit.encoded,
-    ]
+    return _digest(previous, {name: getattr(commit, name) for name in _HASHED})
+
+
+_HASHED = (
+    "stream",
+    "version",
+    "count",
+    "id",
+    "command",
+    "at",
+    "by",
+    "correlation_id",
+    "causation_id",
+    "encoded",
+)
+
+
+def _digest(previous: bytes, fields: Mapping[str, Any]) -> bytes:
+    content = [fields[name] for name in _HASHED]
+    content[_HASHED.index("at")] = timestamp(fields["at"])
     canonical = json.dumps(content, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(previous + canonical.encode("ascii")).digest()
 

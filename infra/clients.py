@@ -32,7 +32,7 @@ def _client(service: str) -> Any:
             user_agent="opsledger",
             connect_timeout=2,
             read_timeout=10,
-            retries={"mode": "standard", "max_attempts": 4},
+            retries={"mode": "standard", "total_max_attempts": 4},
             max_pool_connections=25,
         ),
     )

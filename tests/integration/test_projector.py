@@ -672,7 +672,7 @@ def test_items_that_are_no_commits_are_skipped(
     assert [entry.getMessage() for entry in caplog.records].count("not a commit") == 2
 
 
-def test_expiries_change_nothing(stored: "History", view_items: Items) -> None:
+def test_expiries_change_nothing(stored: "History", view_items: Items, caplog: pytest.LogCaptureFixture) -> None:
     stored.event()
     projector.handler(batch(stored, stored.commits), None)
     before = view_items()
@@ -680,12 +680,14 @@ def test_expiries_change_nothing(stored: "History", view_items: Items) -> None:
     projector.handler({"Records": [record(stored.image(stored.commits[0]), "REMOVE")]}, None)
 
     assert view_items() == before
+    assert "not a commit" not in caplog.text
 
 
-def test_what_is_deleted_by_expiry_alone_projects_nothing(stored: "History", view_items: Items) -> None:
+@pytest.mark.parametrize("name", ["REMOVE", "MODIFY"])
+def test_only_what_was_appended_is_projected(stored: "History", view_items: Items, name: str) -> None:
     stored.event()
 
-    projector.handler({"Records": [record(stored.image(stored.commits[0]), "REMOVE")]}, None)
+    projector.handler({"Records": [record(stored.image(stored.commits[0]), name)]}, None)
 
     assert view_items() == {}
 

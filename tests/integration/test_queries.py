@@ -554,9 +554,12 @@ def test_a_page_of_tasks_costs_a_fixed_number_of_calls(office: Api, calls: "Call
     calls.clear()
     office.get("/tasks", "ann")
     as_user = list(calls.operations)
+    read = [keys for operation, request in calls for keys in request.get("RequestItems", {}).values()]
 
     assert as_admin == ["Query"] * 3 + ["BatchGetItem"]
     assert as_user == ["Query"] * 2 + ["BatchGetItem"] * 2
+    # Tasks that she has came with the first query; only those of hers that others have are fetched, then the names.
+    assert [len(keys["Keys"]) for keys in read] == [2, 2]
 
 
 def test_a_task_is_shown_with_its_comments_and_names(office: Api) -> None:

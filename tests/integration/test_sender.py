@@ -596,8 +596,7 @@ def test_the_webhook_is_in_no_row_and_no_log(
 ) -> None:
     monkeypatch.setattr(webhooks, "SLACK_TIMEOUT_SECONDS", 0.1)
     slack.responses = [response]
-    caplog.set_level(logging.DEBUG)
-    caplog.set_level(logging.INFO, logger="botocore")  # its DEBUG writes whole answers; nothing turns that on
+    log_everything(caplog)
 
     desk.deliver(desk.received())
 
@@ -632,8 +631,7 @@ def test_a_secret_that_is_no_webhook_is_in_no_row_and_no_log(
     secret: str,
 ) -> None:
     slack_secret(secret)
-    caplog.set_level(logging.DEBUG)
-    caplog.set_level(logging.INFO, logger="botocore")
+    log_everything(caplog)
 
     desk.deliver(desk.received())
 
@@ -641,6 +639,14 @@ def test_a_secret_that_is_no_webhook_is_in_no_row_and_no_log(
     assert "delivered" in logged(caplog)
     for written in (logged(caplog), json.dumps(outbox_items())):
         assert "keep-this-secret" not in written
+
+
+def log_everything(caplog: pytest.LogCaptureFixture) -> None:
+    """At DEBUG, but for botocore: it writes whole answers then, and nothing turns that on."""
+    caplog.set_level(logging.INFO, logger="botocore")
+    caplog.set_level(logging.DEBUG)  # the last one's level is the capturing handler's too
+    logging.getLogger("another library").debug("at DEBUG")
+    assert "at DEBUG" in logged(caplog)
 
 
 def logged(caplog: pytest.LogCaptureFixture) -> str:

@@ -33,12 +33,23 @@ def to_item(commit: Commit) -> Item:
     return item
 
 
+class NotACommitError(ValueError):
+    """An item that is no commit: somebody put it by hand."""
+
+
 def from_item(item: Mapping[str, Any]) -> Commit:
     """The commit in an item.
 
     Raises:
-        KeyError: for an item that is not a commit.
+        NotACommitError: it holds none.
     """
+    try:
+        return _commit(item)
+    except (LookupError, TypeError, ValueError) as error:
+        raise NotACommitError(f"not a commit ({type(error).__name__}: {error})") from error
+
+
+def _commit(item: Mapping[str, Any]) -> Commit:
     command = None
     if "cmd" in item:
         digest, _, key = item["cmd"]["S"].partition(" ")

@@ -53,9 +53,6 @@ MAX_PAGE = 200
 MAX_PAGE_BYTES = 4_000_000
 """A page ends early at this size: a Lambda answer may have 6 MB."""
 
-PAGE_DAYS = 400
-"""Days that a list of monitoring events looks back over: longer than they are kept by default."""
-
 LEASE_SECONDS = 60
 """How long a sender holds a notification: longer than its function's time-out, so that only a dead one loses it."""
 

@@ -21,7 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from domain.commit import Commit
 from infra import clients, views
-from infra.commits import from_item
+from infra.commits import NotACommitError, from_item
 from infra.event_store import DynamoDBEventStore, EventStore
 from infra.personal_data import DynamoDBDataKeys, PersonalData
 from infra.settings import setting
@@ -86,7 +86,7 @@ class Projector:
         """The next step of each stream, and whether these are the last ones."""
         keys = {}
         for stream, commits in streams.items():
-            with _parking(stream, commits[0]):
+            with _parking(stream, commits[0].version - 1):
                 keys[stream] = self._projection(stream).key(commits[0])
         rows = views.rows_by_key(keys.values())
         parked = views.parked()
@@ -94,9 +94,12 @@ class Projector:
         complete = True
         for stream, key in keys.items():
             row = rows.get(key)
-            step, more = _step(self._missing(stream, streams[stream], int(row.version) if row else 0))
+            version = int(row.version) if row else 0
+            step: list[Commit] = []
+            with _parking(stream, version, NotACommitError):
+                step, more = _step(self._missing(stream, streams[stream], version))
             if step:
-                with _parking(stream, step[0]):
+                with _parking(stream, version):
                     changes.append(self._change(stream, row, step, unparks=stream in parked))
                     complete = complete and not more
         return changes, complete
@@ -139,8 +142,8 @@ def _step(commits: Iterable[Commit]) -> tuple[list[Commit], bool]:
 
 
 @contextmanager
-def _parking(stream: str, commit: Commit) -> Iterator[None]:
-    """Park the stream if the code inside cannot take `commit`, whatever the error: it must hold up no other stream.
+def _parking(stream: str, version: int, faults: type[Exception] = Exception) -> Iterator[None]:
+    """Park the stream if the code inside cannot go on from `version`: it must hold up no other.
 
     A fault of the infrastructure, such as a key that cannot be fetched just now, is no fault of the event.
     """
@@ -148,9 +151,9 @@ def _parking(stream: str, commit: Commit) -> Iterator[None]:
         yield
     except (BotoCoreError, ClientError):
         raise
-    except Exception as error:
+    except faults as error:
         logger.exception("stream parked", extra={"stream": stream})
-        views.park(stream, commit.version - 1, f"{type(error).__name__}: {error}")
+        views.park(stream, version, f"{type(error).__name__}: {error}")
 
 
 def hints_of(event: Mapping[str, Any]) -> list[Commit]:
@@ -160,8 +163,8 @@ def hints_of(event: Mapping[str, Any]) -> list[Commit]:
         if record["eventName"] != "INSERT":
             continue
         try:
-            hints.append(from_item(record["dynamodb"]["NewImage"]))
-        except (KeyError, ValueError):  # somebody put an item by hand; it must not block the shard
+            hints.append(from_item(record["dynamodb"].get("NewImage", {})))
+        except NotACommitError:  # somebody put an item by hand; it must not block the shard
             logger.exception("not a commit", extra={"keys": record["dynamodb"].get("Keys")})
     return hints
 

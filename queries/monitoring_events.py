@@ -11,6 +11,7 @@ from domain.monitoring_events import parse_event_id
 from infra.rest import Answer, Request
 from infra.settings import MAX_PAGE_BYTES
 from infra.views import (
+    EVENT_SHARDS,
     EVENT_SHARDS_COUNTER,
     CounterRow,
     Row,
@@ -69,7 +70,8 @@ def _days(wanted: Page, day: str | None) -> Iterator[tuple[str, list[int]]]:
     if day is not None:
         sk = CounterRow.sk
         condition = sk >= day if wanted.ascending else sk < f"{day}$"  # `$` comes after the `#` before the shard
-    found = CounterRow.query(EVENT_SHARDS_COUNTER, condition, scan_index_forward=wanted.ascending)
+    size = MAX_PARTITIONS + EVENT_SHARDS
+    found = CounterRow.query(EVENT_SHARDS_COUNTER, condition, scan_index_forward=wanted.ascending, page_size=size)
     for current, rows in groupby(found, key=lambda row: row.sk.partition("#")[0]):
         yield current, [int(row.sk.partition("#")[2]) for row in rows]
 

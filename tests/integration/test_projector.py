@@ -5,6 +5,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -690,6 +691,21 @@ def test_only_what_was_appended_is_projected(stored: "History", view_items: Item
     projector.handler({"Records": [record(stored.image(stored.commits[0]), name)]}, None)
 
     assert view_items() == {}
+
+
+def test_an_item_that_was_put_by_hand_into_a_stream_parks_that_stream_only(
+    stored: "History", view_items: Items
+) -> None:
+    stored.task("1")
+    by_hand = {"pk": {"S": "task#1"}, "sk": {"N": "2"}, "note": {"S": "what is this?"}}
+    clients.dynamodb().put_item(TableName="events", Item=by_hand)
+    stored.task("2")
+    behind = replace(stored.commits[0], version=3)
+
+    projector.handler(batch(stored, [*stored.commits, behind]), None)
+
+    assert view_items()[views.PARKED, "task#1"]["data"]["S"].startswith("NotACommitError")
+    assert ("task#2", "task") in view_items()
 
 
 @pytest.mark.parametrize("operation", ["BatchGetItem", "Query", "TransactWriteItems"])

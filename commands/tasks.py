@@ -150,6 +150,6 @@ def _monitoring_event(event_id: str) -> MonitoringEvent:
     parsed = parse_event_id(event_id)
     commits = list(wiring.store().load(MONITORING_EVENTS.stream(parsed[1]))) if parsed else []
     event = fold(MONITORING_EVENTS, commits)
-    if event is None or parsed is None or event.published_at != parsed[0]:
+    if event is None or parsed is None or event.published_at != parsed[0] or event.expires_at <= now().timestamp():
         raise NotFoundError("There is no such event; it may have expired.")
     return event

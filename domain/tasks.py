@@ -16,6 +16,9 @@ from domain.value import Value
 Title = Annotated[str, TRIMMED, StringConstraints(min_length=3, max_length=200), PRINTABLE, ONE_LINE]
 Description = Annotated[str, TRIMMED, StringConstraints(min_length=10, max_length=5000), PRINTABLE]
 CommentText = Annotated[str, TRIMMED, StringConstraints(min_length=1, max_length=5000), PRINTABLE]
+MAX_COMMENTS = 250
+"""Of 5,000 characters each they still fit into one answer, which Lambda limits to 6 MB."""
+
 UserId = Annotated[str, StringConstraints(min_length=1, max_length=64, strict=True)]
 UnixSeconds = Annotated[int, Field(strict=True, ge=0, le=253_402_300_799, description="seconds since the epoch")]
 
@@ -246,7 +249,8 @@ def assign(task: Task | None, user_id: str | None) -> list[DomainEvent]:
 
 
 def comment(task: Task | None, command: CommentOnTask, comment_id: str) -> list[DomainEvent]:
-    existing(task)
+    if existing(task).comment_count >= MAX_COMMENTS:
+        raise StateConflictError(f"A task takes {MAX_COMMENTS} comments; go on in a new one.")
     return [TaskCommented(comment_id=comment_id, comment=command.comment)]
 
 

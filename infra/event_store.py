@@ -89,10 +89,10 @@ class DynamoDBEventStore:
             answer = self._client.put_item(**self._put(commit), ReturnConsumedCapacity="TOTAL")
             self._usage.note(answer, written=len(commit.encoded), writes=True)
         except ClientError as error:
+            self._usage.note(error.response, writes=True)
             code = error.response["Error"]["Code"]
             if code not in {"ConditionalCheckFailedException", "TransactionConflictException"}:
                 raise
-            self._usage.note(error.response, writes=True)
             self._settle(commit, error.response.get("Item"))  # in a transaction's hands it is taken, too
 
     def load(self, stream: str, after: int = 0) -> Iterator[Commit]:

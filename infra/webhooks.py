@@ -90,4 +90,4 @@ def _pool() -> "urllib3.PoolManager":
     import urllib3  # noqa: PLC0415
 
     logging.getLogger("urllib3").setLevel(logging.INFO)  # at DEBUG it writes the paths of URLs
-    return urllib3.PoolManager(timeout=SLACK_TIMEOUT_SECONDS, maxsize=2)
+    return urllib3.PoolManager(timeout=urllib3.Timeout(total=SLACK_TIMEOUT_SECONDS), maxsize=2)

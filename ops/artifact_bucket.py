@@ -18,10 +18,10 @@ def ensure(config: SessionConfig) -> str:
     account = config.client("sts").get_caller_identity()["Account"]
     name = f"opsledger-artifacts-{account}-{config.region}"
     s3 = config.client("s3")
-    if _exists(s3, name, account):
-        return name
-    place = {} if config.region == _CLASSIC_REGION else {"LocationConstraint": config.region}
-    s3.create_bucket(Bucket=name, **({"CreateBucketConfiguration": place} if place else {}))
+    if not _exists(s3, name, account):
+        place = {} if config.region == _CLASSIC_REGION else {"LocationConstraint": config.region}
+        s3.create_bucket(Bucket=name, **({"CreateBucketConfiguration": place} if place else {}))
+    # Each time, so that an interruption between these and the creation leaves nothing open for good.
     s3.put_public_access_block(
         Bucket=name,
         PublicAccessBlockConfiguration={

@@ -31,8 +31,12 @@ def show(
 ) -> None:
     """Show the commits of a stream and check its hash chain. Ends with 1 if the chain is broken."""
     from domain.commit import check_chain  # noqa: PLC0415 - pydantic and botocore take half a second
+    from domain.monitoring_events import parse_event_id  # noqa: PLC0415
     from infra.event_store import DynamoDBEventStore  # noqa: PLC0415
 
+    kind, _, key = name.partition("#")
+    if kind == "event" and (event := parse_event_id(key)):
+        name = f"event#{event[1]}"  # the API's id has the time in front, which is no part of the stream's name
     config = connect(stage)
     store = DynamoDBEventStore(config.client("dynamodb"), stack.required_output(config, "EventsTable"))
     commits = list(store.load(name))
@@ -46,7 +50,7 @@ def show(
     else:
         console.print(_table(commits))
         verdict = f"[red]broken at version {fault.version}[/]: {escape(fault.fault)}" if fault else "[green]intact[/]"
-        console.print(f"The hash chain over {len(commits)} commits is {verdict}.")
+        console.print(f"The hash chain ({len(commits)} commit{'s' * (len(commits) > 1)}) is {verdict}.")
     if fault:
         raise typer.Exit(1)
 

@@ -13,7 +13,10 @@ from ops.errors import OpsError
 from ops.terminal import StageOption, connect, console
 
 app = typer.Typer()
-webhook = typer.Typer(no_args_is_help=True, help="Where Slack messages go: an incoming webhook for each channel.")
+webhook = typer.Typer(
+    no_args_is_help=True,
+    help="Where Slack messages go: an incoming webhook (on the local stack also http on this machine).",
+)
 app.add_typer(webhook, name="webhook")
 
 _CHANNEL = "default"
@@ -33,7 +36,8 @@ def set_webhook(*, stage: StageOption = LOCAL_STAGE, host: HostOption = _SLACK) 
     if found := fault(url, {host}, allow_loopback=stage == LOCAL_STAGE):
         raise OpsError(found, "Copy the URL from Slack: Your apps, Incoming Webhooks", exit_code=2)
     _change(stage, {_CHANNEL: url})
-    console.print(f"Kept. Messages of stage {escape(stage)} go there within a minute.")
+    console.print(f"Kept. What is decided for stage {escape(stage)} from a minute from now on goes there.")
+    console.print("Earlier messages are not sent again; GET /notifications shows them.")
 
 
 @webhook.command("remove")

@@ -71,7 +71,7 @@ def _hand_over(api: ApiClient, send: Callable[[str], list[queues.Failure]], cons
                 raise OpsError(f"the ingest queue refused an event: {failures[0].reason}")
             event = _eventually(lambda wanted=wanted: _found(api, wanted), "the event")  # type: ignore[misc]
             took = time.perf_counter() - begin
-            note = "  (functions started for it)" if not ids else ""
+            note = "  (functions may have started for it)" if not ids else ""
             table.add_row(event["source"], Text(event["title"]), f"{took * 1000:,.0f} ms{note}")
             ids.append(wanted)
     console.print(table)

@@ -7,8 +7,9 @@ from rich.console import Console
 
 from ops.aws import LOCAL_STAGE, SessionConfig
 
-console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
+# Without emoji: `:secret:` in an ARN is no picture.
+console = Console(highlight=False, emoji=False)
+errors = Console(stderr=True, highlight=False, emoji=False)
 
 StageOption = Annotated[
     str, typer.Option("--stage", help="`local`, or a stage deployed to the AWS that the environment points at.")

@@ -18,7 +18,7 @@ from domain.notifications import Verdict, judge
 from infra import clients, outbox
 from infra.commits import from_item
 from infra.outbox import Notification, NotificationId, Status
-from infra.secrets import secret
+from infra.secrets import UnusableSecretError, secret
 from infra.settings import number, setting
 from projections import facts
 
@@ -38,7 +38,7 @@ def _decide(commit: Commit) -> int:
     if commit.stream.partition("#")[0] != MONITORING_EVENTS.category:
         return 0  # nobody is told of tasks and users yet
     # Not inside: a fault of the infrastructure is no fault of the event, and brings the batch back.
-    configured = CHANNEL in secret(setting("SLACK_SECRET_ARN"))
+    configured = _configured()
     try:
         decisions = [
             _decision(commit, place, recorded, configured=configured)
@@ -88,6 +88,14 @@ def _row(commit: Commit, place: int, **attributes: Any) -> Notification:
         ttl=int(commit.at.timestamp()) + number("EVENT_RETENTION_DAYS", 90) * 86_400,
         **attributes,
     )
+
+
+def _configured() -> bool:
+    try:
+        return CHANNEL in secret(setting("SLACK_SECRET_ARN"))
+    except UnusableSecretError:  # somebody saved something else there; the messages can still be read
+        logger.exception("no webhook can be read")
+        return False
 
 
 def _status(verdict: Verdict, *, configured: bool) -> tuple[Status, str]:

@@ -1,6 +1,7 @@
 """Monitoring events: one by its id, and all of them in order of time."""
 
 import json
+import time
 from collections.abc import Iterator
 from heapq import merge
 from itertools import groupby
@@ -38,6 +39,8 @@ def get_event(request: Request, event_id: str) -> Answer:  # noqa: ARG001 - any 
         row = Row.get(*key, consistent_read=True)
     except (Row.DoesNotExist, ValueError, OverflowError, OSError):
         raise NotFoundError("There is no such event; it may have expired.") from None
+    if _expired(row):
+        raise NotFoundError("There is no such event any more; it has expired.")
     return Answer(_shown(row), version=int(row.version))
 
 
@@ -55,6 +58,8 @@ def list_events(request: Request) -> Answer:
             return Answer(wanted.answer(items, (current, here or _start(wanted))))
         rows = [_rows(event_partition(current, shard), wanted, here) for shard in shards]
         for row in merge(*rows, key=lambda row: row.sk, reverse=not wanted.ascending):
+            if _expired(row):
+                continue
             shown = _shown(row)
             size += len(row.data) + len(json.dumps(shown["detail"]))
             if len(items) == wanted.limit or (items and size > MAX_PAGE_BYTES):
@@ -87,6 +92,12 @@ def _rows(pk: str, wanted: Page, bound: str | None) -> Iterator[Row]:
 def _start(wanted: Page) -> str:
     """A bound that lets all of a day's events through."""
     return "0" if wanted.ascending else "~"
+
+
+def _expired(row: Row) -> bool:
+    """DynamoDB removes expired rows within days; until then they are there, and not shown."""
+    expires_at: float | None = row.ttl
+    return expires_at is not None and expires_at <= time.time()
 
 
 def _shown(row: Row) -> dict[str, Any]:

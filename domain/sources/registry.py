@@ -95,7 +95,8 @@ def _complete(envelope: "Envelope", facts: Facts, notes: Iterable[str], received
         status=_name(facts.status),
         fingerprint=facts.fingerprint,
         order=order,
-        console_url=facts.console_url,
+        # A link that was cut would lead nowhere. Names come from outside, and may be of any length.
+        console_url=facts.console_url if facts.console_url and len(facts.console_url) <= _NAME else None,
         quiet=_cut(facts.quiet, _TITLE) if facts.quiet else None,
         unmapped=tuple(notes),
     )

@@ -12,7 +12,7 @@ import pytest
 from moto import mock_aws
 
 from domain.commit import CommandKey, chain_hash
-from infra.commits import from_item, to_item
+from infra.commits import NotACommitError, from_item, to_item
 from infra.event_store import EventStore
 from infra.memory_event_store import MemoryEventStore
 from tests.contract.event_store import STREAM, DynamoDBContract, EventStoreContract, NewClient, commit
@@ -76,7 +76,7 @@ def test_a_record_of_a_stream_carries_the_hash_as_base64_and_is_the_same_commit(
 
 
 def test_what_is_no_commit_is_an_error() -> None:
-    with pytest.raises(KeyError):
+    with pytest.raises(NotACommitError, match="KeyError"):
         from_item({"pk": {"S": "guard"}, "sk": {"N": "1"}})
 
 

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import traceback
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,6 @@ from domain.monitoring_events import event_id
 from domain.sources.mapping import State
 from infra import outbox
 from infra.outbox import Notification, NotificationId, Status
-from infra.secrets import UnusableSecretError
 from projections import facts, notifier
 
 if TYPE_CHECKING:
@@ -246,16 +244,22 @@ def refusal(operation: str) -> ClientError:
     return ClientError({"Error": {"Code": "ThrottlingException", "Message": "slow down"}}, operation)
 
 
-def test_a_secret_that_is_no_object_of_texts_decides_nothing_and_is_not_told(
-    notify: Notify, history: "History", outbox_items: Items, slack_secret: Callable[[str], None]
+def test_a_secret_that_is_no_object_of_texts_is_no_webhook_and_is_not_told(
+    notify: Notify,
+    history: "History",
+    outbox_items: Items,
+    slack_secret: Callable[[str], None],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     slack_secret("https://hooks.slack.com/services/T0/B0/secret")
 
-    with pytest.raises(UnusableSecretError, match="must be a JSON object of texts") as raised:
-        notify([history.event()])
+    notify([history.event()])
 
-    assert "hooks.slack.com" not in "".join(traceback.format_exception(raised.value))
-    assert outbox_items() == []
+    (row,) = outbox_items()
+    assert row["status"]["S"] == "unconfigured"
+    assert row["message"]["S"]
+    assert "hooks.slack.com" not in str(row) + caplog.text
+    assert "no webhook can be read" in caplog.text
 
 
 @pytest.mark.usefixtures("notify")

@@ -349,6 +349,21 @@ def test_an_id_of_no_event_is_not_found(asked: Api) -> None:
     }
 
 
+def test_expired_events_are_not_shown_though_their_rows_are_still_there(
+    asked: Api, several_days: list[str], subtests: pytest.Subtests
+) -> None:
+    gone = several_days[::2]
+    for row in list(Row.scan(Row.sk.exists())):
+        if row.pk.startswith("event#") and json.loads(row.data)["id"] in gone:
+            row.update(actions=[Row.ttl.set(1)])
+
+    for direction, query in directions(3, 200):
+        with subtests.test(**query):
+            assert ids(asked.walk("/events", **query)) == turned(several_days[1::2], direction)
+    assert asked.get(f"/events/{gone[0]}").status == 404
+    assert asked.get(f"/events/{several_days[1]}").status == 200
+
+
 def test_an_event_is_found_by_its_whole_id_only(asked: Api, several_days: list[str]) -> None:
     seconds, _, uuid = several_days[3].partition("-")
 

@@ -601,7 +601,7 @@ def test_the_webhook_is_in_no_row_and_no_log(
     desk.deliver(desk.received())
 
     assert [path for path, _ in slack.posted] == [PATH]
-    assert "delivered" in logged(caplog)
+    assert "handled" in logged(caplog)
     for written in (logged(caplog), json.dumps(outbox_items())):
         assert "keep-this-secret" not in written
         assert f":{slack.server_port}/" not in written
@@ -636,7 +636,7 @@ def test_a_secret_that_is_no_webhook_is_in_no_row_and_no_log(
     desk.deliver(desk.received())
 
     assert desk.row().status != Status.SENT
-    assert "delivered" in logged(caplog)
+    assert "handled" in logged(caplog)
     for written in (logged(caplog), json.dumps(outbox_items())):
         assert "keep-this-secret" not in written
 

@@ -13,6 +13,7 @@ from domain.decider import Context
 from domain.errors import InvalidError, NotFoundError, StateConflictError
 from domain.event import DomainEvent
 from domain.tasks import (
+    MAX_COMMENTS,
     TASKS,
     ChangeTask,
     ChangeTaskStatus,
@@ -459,3 +460,19 @@ def test_no_length_of_title_or_text_is_in_the_way(length: int, filler: str) -> N
     command = from_event(CreateTaskFromEvent(), details, f"a{filler * length * 20}b")
     assert 3 <= len(command.title) <= 200
     assert 10 <= len(command.description) <= 5000
+
+
+def test_a_task_takes_a_limited_number_of_comments() -> None:
+    full = Task(
+        title="Look into it",
+        description="Something is broken",
+        priority=Priority.MEDIUM,
+        created_at=NOW,
+        created_by="ada",
+        updated_at=NOW,
+        comment_count=MAX_COMMENTS - 1,
+    )
+    (said,) = comment(full, CommentOnTask(comment="one more"), "c")
+    full = TASKS.evolve(full, Recorded(said, 2, NOW, "ada"))
+    with pytest.raises(StateConflictError, match="250 comments"):
+        comment(full, CommentOnTask(comment="too many"), "c")

@@ -181,3 +181,10 @@ def test_an_odd_alarm_is_generic_with_the_reason(mapped: Mapped, changes: dict[s
     assert event.fingerprint.startswith("generic:")
     assert (event.state, event.severity) == (State.EVENT, 0)
     assert any(note.startswith(f"taken as generic: {reason}") for note in event.unmapped)
+
+
+def test_a_link_that_would_be_too_long_is_left_out(mapped: Mapped) -> None:
+    """Names come from outside; a message must not become too large to be kept because of one."""
+    event = mapped("alarm", {"detail.alarmName": "ä" * 100_000})
+    assert event.console_url is None
+    assert len(event.title) <= 300

@@ -79,7 +79,7 @@ def _conclude(row: Notification, delivery: Delivery, rendered: str) -> int | Non
         outbox.finish(row, Status.DECIDED, error=delivery.error, message=rendered)
         backoff = min(DELIVERY_BACKOFF_CAP_SECONDS, DELIVERY_BACKOFF_BASE_SECONDS * 2 ** (attempts - 1))
         return max(delivery.retry_after or 0, round(random.uniform(backoff / 2, backoff)))
-    logger.warning("failed", extra={"notification": row.id, "reason": delivery.error})
+    logger.warning("not sent", extra={"notification": row.id, "reason": delivery.error})
     outbox.finish(row, Status.FAILED, error=delivery.error, message=rendered)
     return None
 

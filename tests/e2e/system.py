@@ -33,7 +33,7 @@ MESSAGES = Path(__file__).parents[1] / "fixtures" / "aws"
 POLL_SECONDS = 0.02
 
 _TROUBLE = re.compile(r"AccessDenied|not authorized|Traceback|Task timed out")
-_PROVOKED = {"message refused"}
+_PROVOKED = {"message refused", "not sent"}
 """Errors that tests here provoke, by the function's message."""
 
 

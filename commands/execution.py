@@ -166,4 +166,6 @@ def _repeated(
         return None
     if done.command != command:
         raise ReusedKeyError("This Idempotency-Key was used for another request.")
+    if done.version == known.version:  # nothing has happened since
+        return Outcome(known.state, done.version, repeated=True)
     return Outcome(history.load_until(store, decider, stream, done.version), done.version, repeated=True)

@@ -17,7 +17,7 @@ from commands import history
 from commands.history import History, WarmHistories
 from domain.commit import CommandKey, encode_events, sealed
 from domain.decider import Context, Decide, Decider
-from domain.errors import DomainError, ReusedKeyError
+from domain.errors import DomainError, InvalidError, ReusedKeyError, StateConflictError, VersionMismatchError
 from domain.event import DomainEvent, encode
 from infra.event_store import ConflictError, EventStore, GuardWrite
 from infra.settings import MAX_APPEND_ATTEMPTS, MAX_SNAPSHOT_BYTES, RETRY_BASE_SECONDS, RETRY_CAP_SECONDS
@@ -34,6 +34,7 @@ class Order:
 
     Attributes:
         at: UTC, to the millisecond.
+        expected_versions: those that the stream may have for the command to be carried out; None for any.
     """
 
     by: str
@@ -41,6 +42,7 @@ class Order:
     correlation_id: str
     causation_id: str
     command: CommandKey | None = None
+    expected_versions: frozenset[int] | None = None
 
     @property
     def context(self) -> Context:
@@ -91,6 +93,7 @@ def execute(
     Raises:
         DomainError: the rules refuse.
         ReusedKeyError: the command's key was used for another request.
+        VersionMismatchError: the stream is not at a version that the order expects.
         ConflictError: others kept writing to the stream; nothing was appended.
         GuardRefusedError: a guard refused; nothing was appended.
     """
@@ -102,7 +105,8 @@ def execute(
         try:
             if done := _repeated(store, decider, stream, known, order.command):
                 return done
-            after = _append(store, decider, stream, known, decide(known.state), order, guards, expires_at)
+            decided = _decided(decide, known, order)
+            after = _append(store, decider, stream, known, decided, order, guards, expires_at)
         except ConflictError:
             if warm:
                 warm.evict(stream)
@@ -155,6 +159,21 @@ def _append(  # noqa: PLR0917 - what `execute` was given, and the stream
             commit, after = replace(commit, snapshot=taken), replace(after, commits=0, size=0)
     store.append(commit, guards(known.state, after.state) if guards else ())
     return after
+
+
+def _decided(decide: Decide[State], known: History[State], order: Order) -> Sequence[DomainEvent]:
+    try:
+        decided = decide(known.state)
+    except (InvalidError, StateConflictError):
+        _check_version(known, order)  # that somebody was faster explains it better
+        raise
+    _check_version(known, order)  # not before: whoever may not see the thing does not learn its version either
+    return decided
+
+
+def _check_version(known: History[State], order: Order) -> None:
+    if order.expected_versions is not None and known.version not in order.expected_versions:
+        raise VersionMismatchError(f"It is at version {known.version} now; read it again before you change it.")
 
 
 def _repeated(

@@ -1,8 +1,9 @@
 """Logging in."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field, StringConstraints
+from typing_extensions import TypedDict
 
 from commands import wiring
 from commands.execution import now
@@ -10,9 +11,9 @@ from domain.decider import fold
 from domain.users import USERS, normalised_email
 from domain.value import Value
 from infra.passwords import matches
+from infra.request import BadTokenError
 from infra.rest import Answer, Request
 from infra.settings import ACCESS_TOKEN_LIFETIME
-from infra.tokens import BadTokenError
 
 
 class Login(Value):
@@ -21,20 +22,26 @@ class Login(Value):
     password: Annotated[str, Field(strict=True, min_length=1, max_length=1000)]
 
 
-def login(request: Request) -> Answer:
+class LoggedIn(TypedDict):
+    access_token: str
+    token_type: str
+    expires_in: int
+
+
+def login(request: Request, body: Login) -> Answer[LoggedIn]:  # noqa: ARG001 - open: nobody is known yet
     """An access token for an e-mail address and its password."""
-    credentials = request.parse(Login)
-    user_id = _owner(credentials.email)
+    user_id = _owner(body.email)
     # Loaded and checked in any case, so that an unknown address takes as long as a wrong password.
     user = fold(USERS, wiring.store().load(USERS.stream(user_id or "nobody")))
-    if not matches(credentials.password, user.password_hash if user else None) or not (user and user.is_active):
+    if not matches(body.password, user.password_hash if user else None) or not (user and user.is_active):
         raise BadTokenError("The e-mail address or the password is wrong.")
-    body: dict[str, Any] = {
-        "access_token": wiring.tokens().issue(str(user_id), user.role, now()),
-        "token_type": "Bearer",
-        "expires_in": int(ACCESS_TOKEN_LIFETIME.total_seconds()),
-    }
-    return Answer(body)
+    return Answer(
+        {
+            "access_token": wiring.tokens().issue(str(user_id), user.role, now()),
+            "token_type": "Bearer",
+            "expires_in": int(ACCESS_TOKEN_LIFETIME.total_seconds()),
+        }
+    )
 
 
 def _owner(email: str) -> str | None:

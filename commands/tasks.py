@@ -1,8 +1,7 @@
 """The task routes of the write API: parse, authorise, decide, answer."""
 
 import uuid
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 from commands import wiring
 from commands.execution import Order, Outcome, execute, new_id, now
@@ -12,7 +11,7 @@ from domain.errors import NotFoundError
 from domain.event import DomainEvent
 from domain.monitoring_events import MONITORING_EVENTS, MonitoringEvent, parse_event_id
 from domain.permissions import check_create, check_update
-from domain.task_shape import shown, shown_comment
+from domain.task_shape import CommentShown, TaskWithComments, shown_comment, shown_with_comments
 from domain.tasks import (
     TASKS,
     ChangeTask,
@@ -35,52 +34,49 @@ from infra.rest import Answer, Request
 _NAMESPACE = uuid.UUID("8d1c8f2c-6e0f-4a54-b1f4-0a54f3f7c0de")
 
 
-def create_task(request: Request) -> Answer:
-    """POST /tasks."""
-    command = request.parse(CreateTask)
-    return _create(request, command.assigned_user_id, lambda context: create(command, context))
+def create_task(request: Request, body: CreateTask) -> Answer[TaskWithComments]:
+    """Create a task. Those who may not create tasks for others may create their own."""
+    return _create(request, body.assigned_user_id, lambda context: create(body, context))
 
 
-def create_task_from_event(request: Request, event_id: str) -> Answer:
-    """POST /events/{id}/create-task."""
-    command = request.parse(CreateTaskFromEvent, may_be_empty=True)
+def create_task_from_event(request: Request, event_id: str, body: CreateTaskFromEvent) -> Answer[TaskWithComments]:
+    """Create a task about a monitoring event. What is left out is taken from the event."""
 
     def decide(context: Context) -> Sequence[DomainEvent]:
         event = _monitoring_event(event_id)
         details = _details(event)
-        complete = from_event(command, details, event.mapped.text)
+        complete = from_event(body, details, event.mapped.text)
         return create(complete, context, event_id=event_id, event_details=details)
 
-    return _create(request, command.assigned_user_id, decide)
+    return _create(request, body.assigned_user_id, decide)
 
 
-def change_task(request: Request, task_id: str) -> Answer:
-    """PUT /tasks/{id}."""
-    command = request.parse(ChangeTask)
+def change_task(request: Request, task_id: str, body: ChangeTask) -> Answer[TaskWithComments]:
+    """Change the fields that are sent; null clears `assigned_user_id` and `due_date`."""
 
     def decide(task: Task | None, context: Context) -> Sequence[DomainEvent]:
-        if command.assigned_user_id not in (None, existing(task).assigned_user_id):
-            require_active(wiring.store(), command.assigned_user_id, "assigned_user_id")
-        return change(task, command, context)
+        if body.assigned_user_id not in (None, existing(task).assigned_user_id):
+            require_active(wiring.store(), body.assigned_user_id, "assigned_user_id")
+        return change(task, body, context)
 
     return _change(request, task_id, decide)
 
 
-def change_task_status(request: Request, task_id: str) -> Answer:
-    """PUT /tasks/{id}/status."""
-    command = request.parse(ChangeTaskStatus)
-    return _change(request, task_id, lambda task, _context: change_status(task, command))
+def change_task_status(request: Request, task_id: str, body: ChangeTaskStatus) -> Answer[TaskWithComments]:
+    """Move a task along: open, in progress, closed, and back."""
+    return _change(request, task_id, lambda task, _context: change_status(task, body))
 
 
-def comment_on_task(request: Request, task_id: str) -> Answer:
-    """POST /tasks/{id}/comments."""
-    command = request.parse(CommentOnTask)
-    outcome = _carried_out(request, task_id, lambda task, _context: comment(task, command, new_id()))
+def comment_on_task(request: Request, task_id: str, body: CommentOnTask) -> Answer[CommentShown]:
+    """Comment on a task."""
+    outcome = _carried_out(request, task_id, lambda task, _context: comment(task, body, new_id()))
     said = existing(outcome.state).comments[-1]
-    return Answer(shown_comment(said), 201, outcome.version)
+    return Answer(shown_comment(said), outcome.version, TASKS.stream(task_id))
 
 
-def _create(request: Request, assignee: str | None, decide: Callable[[Context], Sequence[DomainEvent]]) -> Answer:
+def _create(
+    request: Request, assignee: str | None, decide: Callable[[Context], Sequence[DomainEvent]]
+) -> Answer[TaskWithComments]:
     check_create(request.caller, assignee)
     key = request.command_key()
     task_id = str(uuid.uuid5(_NAMESPACE, key.key)) if key else new_id()
@@ -95,18 +91,20 @@ def _create(request: Request, assignee: str | None, decide: Callable[[Context], 
         return decide(order.context)
 
     outcome = execute(wiring.store(), TASKS, task_id, created, order, creates=True, warm=wiring.warm())
-    return Answer(_whole(task_id, outcome), 201, outcome.version, headers={"Location": f"/tasks/{task_id}"})
+    return _whole(task_id, outcome, {"Location": f"/tasks/{task_id}"})
 
 
-def _whole(task_id: str, outcome: Outcome[Task]) -> dict[str, Any]:
+def _whole(task_id: str, outcome: Outcome[Task], headers: Mapping[str, str] | None = None) -> Answer[TaskWithComments]:
     """The task as GET shows it, but for people's names: these are joined by the read side only."""
     task = existing(outcome.state)
-    return {**shown(task_id, task), "comments": [shown_comment(said) for said in task.comments]}
+    shown = shown_with_comments(task_id, task, task.comments)
+    return Answer(shown, outcome.version, TASKS.stream(task_id), headers or {})
 
 
-def _change(request: Request, task_id: str, decide: Callable[[Task | None, Context], Sequence[DomainEvent]]) -> Answer:
-    outcome = _carried_out(request, task_id, decide)
-    return Answer(_whole(task_id, outcome), 200, outcome.version)
+def _change(
+    request: Request, task_id: str, decide: Callable[[Task | None, Context], Sequence[DomainEvent]]
+) -> Answer[TaskWithComments]:
+    return _whole(task_id, _carried_out(request, task_id, decide))
 
 
 def _carried_out(
@@ -128,6 +126,7 @@ def _order(request: Request) -> Order:
         correlation_id=request.correlation_id,
         causation_id=f"api:{request.correlation_id}",
         command=request.command_key(),
+        expected_versions=request.expected_versions,
     )
 
 

@@ -34,5 +34,9 @@ class StateConflictError(DomainError):
     """What is asked for does not fit the present state, such as an illegal change of status."""
 
 
+class VersionMismatchError(DomainError):
+    """The thing is not at the version that the command was meant for (`If-Match`)."""
+
+
 class ReusedKeyError(DomainError):
     """An `Idempotency-Key` came back with another request."""

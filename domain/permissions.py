@@ -24,6 +24,11 @@ class Permission(StrEnum):
     CREATE_TASKS = "create:tasks"
     UPDATE_OWN_TASKS = "update:own_tasks"
     UPDATE_TASKS = "update:tasks"
+    DELETE_TASKS = "delete:tasks"
+    OWN_PROFILE = "own_profile"
+    """One's own profile and password; with `USERS`, everybody's."""
+    USERS = "users"
+    CONFIG = "config"
 
 
 _USER = {
@@ -32,6 +37,7 @@ _USER = {
     Permission.READ_OWN_TASKS,
     Permission.CREATE_OWN_TASKS,
     Permission.UPDATE_OWN_TASKS,
+    Permission.OWN_PROFILE,
 }
 _PERMISSIONS = {Role.USER: frozenset(_USER), Role.ADMIN: frozenset(Permission)}
 

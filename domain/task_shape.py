@@ -1,16 +1,71 @@
 """How a task looks to the outside, the same whichever side answers. Times are Unix seconds."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
 
-from domain.tasks import Comment, Task
+from typing_extensions import TypedDict
+
+from domain.tasks import Comment, EventDetails, Priority, Status, Task
 
 Names = Mapping[str, str]
 """People's names by user id. Tasks hold ids only."""
 
 
-def shown(task_id: str, task: Task, names: Names | None = None) -> dict[str, Any]:
+class PersonShown(TypedDict):
+    """A person. The name is null in answers to writes, and when it is not known (any more)."""
+
+    id: str
+    name: str | None
+
+
+class CommentShown(TypedDict):
+    id: str
+    user_id: str
+    user_name: str | None
+    comment: str
+    created_at: int
+
+
+class EventDetailsShown(TypedDict):
+    """What a task keeps of the monitoring event it was made from; the event itself expires."""
+
+    source: str
+    detail_type: str
+    title: str
+    severity: int
+    account: str | None
+    region: str | None
+    resource: str | None
+    console_url: str | None
+    published_at: int
+
+
+class TaskShown(TypedDict):
+    """A task without its comments. Times are Unix seconds."""
+
+    id: str
+    title: str
+    description: str
+    status: Status
+    priority: Priority
+    assigned_user: PersonShown | None
+    event_id: str | None
+    event_details: EventDetailsShown | None
+    due_date: int | None
+    created_at: int
+    updated_at: int
+    created_by: str
+    closed_at: int | None
+    comment_count: int
+
+
+class TaskWithComments(TaskShown):
+    """A task with its comments, oldest first."""
+
+    comments: list[CommentShown]
+
+
+def shown(task_id: str, task: Task, names: Names | None = None) -> TaskShown:
     """A task without its comments.
 
     Args:
@@ -22,21 +77,28 @@ def shown(task_id: str, task: Task, names: Names | None = None) -> dict[str, Any
         "id": task_id,
         "title": task.title,
         "description": task.description,
-        "status": task.status.value,
-        "priority": task.priority.value,
+        "status": task.status,
+        "priority": task.priority,
         "assigned_user": {"id": assignee, "name": names.get(assignee)} if assignee else None,
         "event_id": task.event_id,
-        "event_details": task.event_details.model_dump(mode="json") if task.event_details else None,
-        "due_date": _unix(task.due_date),
+        "event_details": _details(task.event_details) if task.event_details else None,
+        "due_date": _unix_or_none(task.due_date),
         "created_at": _unix(task.created_at),
         "updated_at": _unix(task.updated_at),
         "created_by": task.created_by,
-        "closed_at": _unix(task.closed_at),
+        "closed_at": _unix_or_none(task.closed_at),
         "comment_count": task.comment_count,
     }
 
 
-def shown_comment(comment: Comment, names: Names | None = None) -> dict[str, Any]:
+def shown_with_comments(
+    task_id: str, task: Task, comments: Iterable[Comment], names: Names | None = None
+) -> TaskWithComments:
+    said = [shown_comment(comment, names) for comment in comments]
+    return {**shown(task_id, task, names), "comments": said}
+
+
+def shown_comment(comment: Comment, names: Names | None = None) -> CommentShown:
     return {
         "id": comment.id,
         "user_id": comment.user_id,
@@ -46,5 +108,23 @@ def shown_comment(comment: Comment, names: Names | None = None) -> dict[str, Any
     }
 
 
-def _unix(at: datetime | None) -> int | None:
-    return None if at is None else int(at.timestamp())
+def _details(details: EventDetails) -> EventDetailsShown:
+    return {
+        "source": details.source,
+        "detail_type": details.detail_type,
+        "title": details.title,
+        "severity": details.severity,
+        "account": details.account,
+        "region": details.region,
+        "resource": details.resource,
+        "console_url": details.console_url,
+        "published_at": details.published_at,
+    }
+
+
+def _unix(at: datetime) -> int:
+    return int(at.timestamp())
+
+
+def _unix_or_none(at: datetime | None) -> int | None:
+    return None if at is None else _unix(at)

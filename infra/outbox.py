@@ -17,7 +17,7 @@ import heapq
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import islice
@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import PutError, UpdateError
 from pynamodb.models import Model
+from typing_extensions import TypedDict
 
 from infra.settings import LEASE_SECONDS
 
@@ -188,19 +189,37 @@ def _shard(pk: str, limit: int, position: str | None, *, ascending: bool) -> Ite
     return iter(Notification.query(pk, beyond, scan_index_forward=ascending, limit=limit, page_size=limit))
 
 
-def shown(row: Notification) -> Mapping[str, Any]:
+class NotificationShown(TypedDict):
+    """A notification. Times are Unix seconds."""
+
+    id: str
+    status: Status
+    channel: str
+    rule: str
+    event_id: str | None
+    title: str
+    severity: int | None
+    decided_at: int
+    sent_at: int | None
+    attempts: int
+    error: str | None
+    message: Any
+
+
+def shown(row: Notification) -> NotificationShown:
     """A notification as the API shows it."""
     facts = json.loads(row.facts)
+    sent_at: float | None = row.sent_at  # PynamoDB's types leave out that it may be missing
     return {
         "id": row.id,
-        "status": row.status,
+        "status": Status(row.status),
         "channel": row.channel,
         "rule": row.rule,
         "event_id": facts["event_id"],
         "title": facts["event"]["title"],
         "severity": facts["event"]["severity"],
         "decided_at": int(row.decided_at),
-        "sent_at": row.sent_at and int(row.sent_at),
+        "sent_at": None if sent_at is None else int(sent_at),
         "attempts": int(row.attempts),
         "error": row.error,
         "message": row.message and json.loads(row.message),

@@ -43,6 +43,9 @@ RETRY_CAP_SECONDS = 0.5
 IDEMPOTENCY_KEY_LENGTH = 200
 """Characters of an `Idempotency-Key` that are accepted."""
 
+MAX_BODY_BYTES = 128 * 1024
+"""Bytes of a request's body. The largest thing the API takes, a monitoring config, has a third of it."""
+
 MAX_ID_LENGTH = 100
 """Characters of an id in a path. Ours are shorter; DynamoDB refuses keys over 2,048 bytes with an error of its own."""
 

@@ -8,14 +8,11 @@ import jwt
 import uuid_utils
 
 from domain.permissions import Caller, Role
+from infra.request import BadTokenError
 from infra.settings import ACCESS_TOKEN_LIFETIME
 
 _ALGORITHM = "HS256"
 _MIN_KEY_BYTES = 32  # RFC 7518, section 3.2: a key of the hash's size or larger
-
-
-class BadTokenError(Exception):
-    """A token that is missing, forged, expired or of another kind. The message may be shown."""
 
 
 class Tokens:

@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+
+from typing_extensions import TypedDict
 
 from domain.tasks import Priority, Status
 from infra.rest import Answer, Request
@@ -12,8 +13,31 @@ from infra.views import EVENTS_COUNTER, TASKS_COUNTER, CounterRow, counters
 DAYS = 7
 
 
-def get_overview(request: Request) -> Answer:  # noqa: ARG001 - the same for everybody
-    """GET /dashboard/overview: events of today and of the last seven days (UTC, by arrival), and tasks."""
+class EventSums(TypedDict):
+    total: int
+    by_severity: dict[str, int]
+    by_source: dict[str, int]
+
+
+class EventsOverview(TypedDict):
+    today: EventSums
+    last_7_days: EventSums
+    by_day: dict[str, int]
+
+
+class TasksOverview(TypedDict):
+    total: int
+    by_status: dict[str, int]
+    by_priority: dict[str, int]
+
+
+class Overview(TypedDict):
+    events: EventsOverview
+    tasks: TasksOverview
+
+
+def get_overview(request: Request) -> Answer[Overview]:  # noqa: ARG001 - the same for everybody
+    """Events of today and of the last seven days (UTC, by arrival), and tasks."""
     today = datetime.now(UTC).date()
     first = today - timedelta(days=DAYS - 1)
     week = list(counters(EVENTS_COUNTER, f"{first}#", f"{today}$"))
@@ -37,7 +61,7 @@ def get_overview(request: Request) -> Answer:  # noqa: ARG001 - the same for eve
     )
 
 
-def _events(rows: Iterable[CounterRow]) -> dict[str, Any]:
+def _events(rows: Iterable[CounterRow]) -> EventSums:
     rows = list(rows)
     return {
         "total": sum(int(row.n) for row in rows),

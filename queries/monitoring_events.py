@@ -8,8 +8,9 @@ from itertools import groupby
 from typing import Any
 
 from domain.errors import NotFoundError
+from domain.monitoring_event_shape import EventShown
 from domain.monitoring_events import parse_event_id
-from infra.rest import Answer, Request
+from infra.rest import Answer, ListOf, Request
 from infra.settings import MAX_PAGE_BYTES
 from infra.views import (
     EVENT_SHARDS,
@@ -22,14 +23,14 @@ from infra.views import (
     unpack,
     utc_day,
 )
-from queries.paging import Page, page
+from queries.paging import Listing, Page, page
 
 MAX_PARTITIONS = 64
 """Queries that one page may cost. A page that reaches it ends early and says where to go on."""
 
 
-def get_event(request: Request, event_id: str) -> Answer:  # noqa: ARG001 - any user may read any event
-    """GET /events/{id}."""
+def get_event(request: Request, event_id: str) -> Answer[EventShown]:  # noqa: ARG001 - any user may read any event
+    """One monitoring event."""
     parsed = parse_event_id(event_id)
     if parsed is None:
         raise NotFoundError("There is no such event.")
@@ -41,14 +42,14 @@ def get_event(request: Request, event_id: str) -> Answer:  # noqa: ARG001 - any 
         raise NotFoundError("There is no such event; it may have expired.") from None
     if _expired(row):
         raise NotFoundError("There is no such event any more; it has expired.")
-    return Answer(_shown(row), version=int(row.version))
+    return Answer(_shown(row), int(row.version))
 
 
-def list_events(request: Request) -> Answer:
-    """GET /events. Newest first, by the time the events were published at."""
-    wanted = page(request, "events", 2)
+def list_events(request: Request, query: Listing) -> Answer[ListOf[EventShown]]:  # noqa: ARG001 - as above
+    """Monitoring events by the time they were published at, newest first."""
+    wanted: Page[EventShown] = page(query, "events", 2)
     day, bound = wanted.position or (None, None)
-    items: list[dict[str, Any]] = []
+    items: list[EventShown] = []
     last: tuple[str, str] | None = None
     queries = size = 0
     for current, shards in _days(wanted, day):
@@ -69,7 +70,7 @@ def list_events(request: Request) -> Answer:
     return Answer(wanted.answer(items, None))
 
 
-def _days(wanted: Page, day: str | None) -> Iterator[tuple[str, list[int]]]:
+def _days(wanted: Page[Any], day: str | None) -> Iterator[tuple[str, list[int]]]:
     """The days that have events, from `day` on, with the shards that hold them."""
     condition = None
     if day is not None:
@@ -81,7 +82,7 @@ def _days(wanted: Page, day: str | None) -> Iterator[tuple[str, list[int]]]:
         yield current, [int(row.sk.partition("#")[2]) for row in rows]
 
 
-def _rows(pk: str, wanted: Page, bound: str | None) -> Iterator[Row]:
+def _rows(pk: str, wanted: Page[Any], bound: str | None) -> Iterator[Row]:
     condition = None
     if bound is not None:
         condition = Row.sk > bound if wanted.ascending else Row.sk < bound
@@ -89,7 +90,7 @@ def _rows(pk: str, wanted: Page, bound: str | None) -> Iterator[Row]:
     return iter(Row.query(pk, condition, scan_index_forward=wanted.ascending, limit=size, page_size=size))
 
 
-def _start(wanted: Page) -> str:
+def _start(wanted: Page[Any]) -> str:
     """A bound that lets all of a day's events through."""
     return "0" if wanted.ascending else "~"
 
@@ -100,6 +101,7 @@ def _expired(row: Row) -> bool:
     return expires_at is not None and expires_at <= time.time()
 
 
-def _shown(row: Row) -> dict[str, Any]:
-    shown: dict[str, Any] = json.loads(row.data)
-    return {**shown, "detail": json.loads(unpack(row.detail or b""))}
+def _shown(row: Row) -> EventShown:
+    shown: EventShown = json.loads(row.data)
+    shown["detail"] = json.loads(unpack(row.detail or b""))
+    return shown

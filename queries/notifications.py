@@ -4,14 +4,15 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from infra import outbox
-from infra.rest import Answer, Request
+from infra.outbox import NotificationShown
+from infra.rest import Answer, ListOf, Request
 from infra.settings import number
-from queries.paging import page
+from queries.paging import Listing, Page, page
 
 
-def list_notifications(request: Request) -> Answer:
-    """GET /notifications, newest first."""
-    wanted = page(request, "notifications", 1)
+def list_notifications(request: Request, query: Listing) -> Answer[ListOf[NotificationShown]]:  # noqa: ARG001 - all see all
+    """What people were told of, or not, and why; newest first."""
+    wanted: Page[NotificationShown] = page(query, "notifications", 1)
     position = wanted.position[0] if wanted.position else None
     months = list(_months())
     if wanted.ascending:

@@ -9,18 +9,32 @@ import binascii
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import Field
 
 from domain.errors import FieldFault, InvalidError
-from infra.rest import Request
+from infra.request import Query, QueryNumber
+from infra.rest import ListOf
 from infra.settings import DEFAULT_PAGE, MAX_PAGE
 
 _POSITION = 200
 """Characters in a part of a position, which are ASCII: DynamoDB refuses keys that are too long or no Unicode."""
 
 
+Item = TypeVar("Item")
+
+
+class Listing(Query):
+    """What every list takes."""
+
+    limit: Annotated[QueryNumber, Field(ge=1, le=MAX_PAGE, description="items of the page, at most")] = DEFAULT_PAGE
+    cursor: Annotated[str, Field(max_length=2_000, description="the `next` of the page before")] | None = None
+    direction: Annotated[Literal["asc", "desc"], Field(description="of the list's order")] | None = None
+
+
 @dataclass(frozen=True)
-class Page:
+class Page(Generic[Item]):
     """What was asked for. `position` is what the page before said; None for the first page."""
 
     name: str
@@ -28,17 +42,17 @@ class Page:
     ascending: bool
     position: tuple[str, ...] | None
 
-    def answer(self, items: Sequence[Any], position: Sequence[str] | None) -> dict[str, Any]:
+    def answer(self, items: Sequence[Item], position: Sequence[str] | None) -> ListOf[Item]:
         """The body of a list's answer. Without a position this was the last page."""
-        return {"items": list(items), "next": self._cursor(position) if position else None}
+        return {"items": list(items), "next": self.cursor(position) if position else None}
 
-    def _cursor(self, position: Sequence[str]) -> str:
+    def cursor(self, position: Sequence[str]) -> str:
         text = json.dumps([self.name, self.ascending, *position], separators=(",", ":"))
         return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def page(request: Request, name: str, parts: int, *, ascending: bool = False) -> Page:
-    """The page that a request asks for.
+def page(query: Listing, name: str, parts: int, *, ascending: bool = False) -> Page[Any]:
+    """The page that a query asks for.
 
     Args:
         name: of the list, with whatever makes it another list (such as whose it is).
@@ -46,18 +60,12 @@ def page(request: Request, name: str, parts: int, *, ascending: bool = False) ->
         ascending: the direction if the request names none.
 
     Raises:
-        InvalidError: a parameter is not valid; it is named.
+        InvalidError: the cursor is not one of this list and direction.
     """
-    limit = request.query("limit") or str(DEFAULT_PAGE)
-    if not (limit.isascii() and limit.isdigit() and len(limit) < 6 and 1 <= int(limit) <= MAX_PAGE):
-        raise InvalidError(FieldFault("limit", f"must be a number from 1 to {MAX_PAGE}"))
-    direction = request.query("direction") or ("asc" if ascending else "desc")
-    if direction not in {"asc", "desc"}:
-        raise InvalidError(FieldFault("direction", "must be asc or desc"))
-    ascending = direction == "asc"
-    cursor = request.query("cursor")
-    position = _position(cursor, [name, ascending], parts) if cursor else None
-    return Page(name, int(limit), ascending, position)
+    if query.direction:
+        ascending = query.direction == "asc"
+    position = _position(query.cursor, [name, ascending], parts) if query.cursor is not None else None
+    return Page(name, query.limit, ascending, position)
 
 
 def _position(cursor: str, start: list[Any], parts: int) -> tuple[str, ...]:

@@ -5,40 +5,49 @@ from heapq import merge
 from itertools import islice
 from typing import Any
 
+from typing_extensions import TypedDict
+
 from domain.errors import NotFoundError
 from domain.permissions import Permission, owns
-from domain.task_shape import shown, shown_comment
+from domain.task_shape import PersonShown, TaskShown, TaskWithComments, shown, shown_with_comments
 from domain.tasks import TASKS, Comment, Status, Task
-from infra.rest import Answer, Request
+from infra.rest import Answer, ListOf, Request
 from infra.views import Key, Row, rows_by_key
 from queries import wiring
-from queries.paging import Page, page
+from queries.paging import Listing, Page, page
 from queries.users import names
 
 
-def get_task(request: Request, task_id: str) -> Answer:
-    """GET /tasks/{id}, with its comments."""
+class Step(TypedDict):
+    """One domain event of a task: what it is called, and what it says. Its time is in Unix seconds."""
+
+    version: int
+    type: str
+    at: int
+    actor: PersonShown
+    changes: dict[str, Any]
+
+
+def get_task(request: Request, task_id: str) -> Answer[TaskWithComments]:
+    """A task with its comments."""
     rows = {row.sk: row for row in Row.query(TASKS.stream(task_id), consistent_read=True)}
     row = rows.pop("task", None)
     task = _visible(request, row)
     comments = [Comment.model_validate_json(rows[sk].data) for sk in sorted(rows)]
     known = names({task.assigned_user_id, *(comment.user_id for comment in comments)})
-    body = {
-        **shown(task_id, task, known),
-        "comments": [shown_comment(comment, known) for comment in comments],
-    }
-    return Answer(body, version=int(row.version) if row else None)
+    body = shown_with_comments(task_id, task, comments, known)
+    return Answer(body, int(row.version) if row else None)
 
 
-def list_tasks(request: Request) -> Answer:
-    """GET /tasks, newest first: all of them for an admin, one's own for a user."""
+def list_tasks(request: Request, query: Listing) -> Answer[ListOf[TaskShown]]:
+    """Tasks, newest first: all of them for an admin, one's own for a user."""
     caller = request.caller
     if caller.may(Permission.READ_ALL_TASKS):
-        wanted = page(request, "tasks", 1)
+        wanted = page(query, "tasks", 1)
         found = merge(*(_of_status(status, wanted) for status in Status), key=_place, reverse=not wanted.ascending)
         rows = list(islice(found, wanted.limit + 1))
     else:
-        wanted = page(request, f"tasks of {caller.user_id}", 1)
+        wanted = page(query, f"tasks of {caller.user_id}", 1)
         rows = _own(caller.user_id, wanted)
     more = len(rows) > wanted.limit
     tasks = {_id(row): Task.model_validate_json(row.data) for row in rows[: wanted.limit]}
@@ -47,17 +56,17 @@ def list_tasks(request: Request) -> Answer:
     return Answer(wanted.answer(items, (_place(rows[wanted.limit - 1]),) if more else None))
 
 
-def get_history(request: Request, task_id: str) -> Answer:
-    """GET /tasks/{id}/history: what happened, who did it and when, oldest first, from the event store."""
+def get_history(request: Request, task_id: str, query: Listing) -> Answer[ListOf[Step]]:
+    """What happened to a task, who did it and when, oldest first, from the event store."""
     key = Key(TASKS.stream(task_id), "task")
     _visible(request, rows_by_key([key]).get(key))
-    wanted = page(request, f"history of {task_id}", 1, ascending=True)
-    steps: list[dict[str, Any]] = [
+    wanted = page(query, f"history of {task_id}", 1, ascending=True)
+    steps: list[Step] = [
         {
             "version": recorded.version,
             "type": recorded.event.name,
             "at": int(recorded.at.timestamp()),
-            "actor": recorded.by,
+            "actor": {"id": recorded.by, "name": None},
             "changes": recorded.event.model_dump(mode="json", exclude_none=True),
         }
         for commit in wiring.store().load(key.pk)
@@ -69,9 +78,9 @@ def get_history(request: Request, task_id: str) -> Answer:
         place = _number(wanted.position[0])
         steps = [step for step in steps if (step["version"] > place) is wanted.ascending and step["version"] != place]
     items, more = steps[: wanted.limit], len(steps) > wanted.limit
-    known = names({step["actor"] for step in items})
+    known = names({step["actor"]["id"] for step in items})
     for step in items:
-        step["actor"] = {"id": step["actor"], "name": known.get(step["actor"])}
+        step["actor"]["name"] = known.get(step["actor"]["id"])
     return Answer(wanted.answer(items, (str(items[-1]["version"]),) if more else None))
 
 
@@ -83,11 +92,11 @@ def _visible(request: Request, row: Row | None) -> Task:
     return task
 
 
-def _of_status(status: Status, wanted: Page) -> Iterator[Row]:
+def _of_status(status: Status, wanted: Page[Any]) -> Iterator[Row]:
     return iter(Row.by_status.query(f"tasks#{status}", _beyond(Row.gsi1sk, wanted), **_reading(wanted)))
 
 
-def _own(user_id: str, wanted: Page) -> list[Row]:
+def _own(user_id: str, wanted: Page[Any]) -> list[Row]:
     """One more row than asked for, of tasks that are assigned to or were created by a person."""
     assigned = Row.by_person.query(f"assignee#{user_id}", _beyond(Row.gsi2sk, wanted), **_reading(wanted))
     rows = {_id(row): row for row in assigned}
@@ -97,13 +106,13 @@ def _own(user_id: str, wanted: Page) -> list[Row]:
     return sorted(rows.values(), key=_place, reverse=not wanted.ascending)[: wanted.limit + 1]
 
 
-def _beyond(sort_key: Any, wanted: Page) -> Any:
+def _beyond(sort_key: Any, wanted: Page[Any]) -> Any:
     if wanted.position is None:
         return None
     return sort_key > wanted.position[0] if wanted.ascending else sort_key < wanted.position[0]
 
 
-def _reading(wanted: Page) -> dict[str, Any]:
+def _reading(wanted: Page[Any]) -> dict[str, Any]:
     size = wanted.limit + 1
     return {"scan_index_forward": wanted.ascending, "limit": size, "page_size": size}
 

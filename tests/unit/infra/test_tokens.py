@@ -9,8 +9,9 @@ import jwt
 import pytest
 
 from domain.permissions import Caller, Role
+from infra.request import BadTokenError
 from infra.settings import ACCESS_TOKEN_LIFETIME
-from infra.tokens import BadTokenError, Tokens
+from infra.tokens import Tokens
 
 KEY = "a key of tests that is long enough for HS256"
 TOKENS = Tokens(lambda: KEY)

@@ -1,0 +1,133 @@
+"""Errors as clients see them: problem details (RFC 9457), which carry no inner detail."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, NotRequired
+
+from aws_lambda_powertools import Logger
+from typing_extensions import TypedDict
+
+from domain.errors import (
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+    ReusedKeyError,
+    StateConflictError,
+    VersionMismatchError,
+)
+from infra.event_store import CommitTooLargeError, ConflictError
+from infra.request import BadRequestError, BadTokenError, TooLargeError
+from infra.settings import MAX_BODY_BYTES
+
+logger = Logger()
+
+
+class _Kind(NamedTuple):
+    """How a kind of error is shown; without a `detail`, by its own message."""
+
+    error: type[Exception]
+    status: int
+    title: str
+    detail: str | None = None
+    headers: Mapping[str, str] = {}
+
+
+_KINDS = (
+    _Kind(InvalidError, 422, "Some fields are not valid"),
+    _Kind(ReusedKeyError, 422, "Idempotency-Key reused"),
+    _Kind(NotFoundError, 404, "Not found"),
+    _Kind(ForbiddenError, 403, "Not allowed"),
+    _Kind(VersionMismatchError, 412, "Changed meanwhile"),
+    _Kind(StateConflictError, 409, "Conflict"),
+    _Kind(BadTokenError, 401, "Log in first", headers={"WWW-Authenticate": "Bearer"}),
+    _Kind(BadRequestError, 400, "Unreadable request"),
+    _Kind(TooLargeError, 413, "Too large", f"A body may have {MAX_BODY_BYTES:,} bytes."),
+    _Kind(CommitTooLargeError, 413, "Too large", "This does not fit into one change; make it smaller."),
+    _Kind(ConflictError, 409, "Conflict", "Others changed this at the same time; try again.", {"Retry-After": "1"}),
+)
+
+_PASSING = {
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "ThrottlingException",
+    "ThrottledException",
+    "InternalServerError",
+    "ServiceUnavailable",
+    "TransactionInProgressException",
+}
+"""Codes of AWS faults that pass by themselves; botocore has tried several times by then."""
+
+
+class Fault(TypedDict):
+    """What is wrong with one field."""
+
+    field: str
+    message: str
+
+
+class Problem(TypedDict):
+    """The body of every answer from 400 on."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: NotRequired[list[Fault]]
+
+
+class RetryLaterError(Exception):
+    """Nothing is wrong with the request but its moment.
+
+    Args:
+        message: may be shown.
+        seconds: after which it is worth trying again.
+        status: 503, or 429 if it is the client who is too fast.
+    """
+
+    def __init__(self, message: str, seconds: int, *, status: int = 503) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+        self.status = status
+
+
+class Refusal(NamedTuple):
+    """A problem and the headers that go with it."""
+
+    problem: Problem
+    headers: Mapping[str, str] = {}
+
+
+def problem(status: int, title: str, detail: str, headers: Mapping[str, str] | None = None) -> Refusal:
+    body = Problem(type="about:blank", title=title, status=status, detail=detail)
+    return Refusal(body, headers or {})
+
+
+def refusal_for(error: Exception) -> Refusal:
+    """How an error is shown. One that nobody foresaw is logged, and shows nothing of itself."""
+    for kind in _KINDS:
+        if isinstance(error, kind.error):
+            refusal = problem(kind.status, kind.title, kind.detail or str(error), kind.headers)
+            if isinstance(error, InvalidError):
+                refusal.problem["errors"] = [Fault(field=fault.field, message=fault.message) for fault in error.faults]
+            return refusal
+    if isinstance(error, RetryLaterError):
+        title = "Too many requests" if error.status == 429 else "Not yet"
+        return problem(error.status, title, str(error), {"Retry-After": str(error.seconds)})
+    if _passes(error):
+        logger.warning("AWS is busy or away", exc_info=error)
+        return problem(503, "Busy", "Something this needs is busy; try again.", {"Retry-After": "1"})
+    logger.error("unexpected error", exc_info=error)
+    return problem(500, "Internal error", "Something went wrong on our side; the log has it under the correlation id.")
+
+
+def _passes(error: Exception) -> bool:
+    from botocore.exceptions import ConnectionError as NoConnectionError  # noqa: PLC0415 - loaded with the client
+    from botocore.exceptions import HTTPClientError  # noqa: PLC0415
+
+    response: Any = getattr(error, "response", None)  # botocore's; PynamoDB wraps it
+    code = response.get("Error", {}).get("Code") if isinstance(response, dict) else None
+    cause = getattr(error, "cause", None)
+    return (
+        (code or getattr(error, "cause_response_code", None)) in _PASSING
+        or isinstance(error, NoConnectionError | HTTPClientError)
+        or (isinstance(cause, Exception) and cause is not error and _passes(cause))
+    )

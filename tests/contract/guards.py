@@ -8,18 +8,18 @@ from typing import Any, ClassVar
 
 import pytest
 
-from commands.execution import Order, now
+from commands.execution import Order, new_id, now
 from commands.users import Users
 from domain.commit import check_chain
 from domain.decider import fold
 from domain.errors import NotFoundError, StateConflictError
 from domain.permissions import Role
-from domain.users import USERS, ChangeProfile, RegisterUser, User
+from domain.users import USERS, ChangeUser, RegisterUser, User
 from infra.event_store import ConflictError, DynamoDBEventStore, GuardRefusedError, GuardWrite
 from infra.guards import Guards
 from infra.personal_data import ERASED, MemoryDataKeys, PersonalData
 from infra.usage import Usage
-from tests.contract.aws import LostAnswers, OneAtATime, refuse, tables
+from tests.contract.aws import Calls, LostAnswers, OneAtATime, refuse, tables
 from tests.contract.event_store import NewClient, commit
 
 ADA, BOB = "ada@example.com", "bob@example.com"
@@ -31,7 +31,9 @@ def order() -> Order:
 
 
 def registered(users: Users, email: str = ADA, role: Role = Role.USER) -> str:
-    return users.register(RegisterUser(email=email, full_name="Kim Example", role=role), "$2b$12$hash", order())
+    user_id = new_id()
+    users.register(user_id, RegisterUser(email=email, full_name="Kim Example", role=role), "$2b$12$hash", order())
+    return user_id
 
 
 def state(users: Users, user_id: str) -> User:
@@ -179,17 +181,37 @@ class GuardsContract:
 
     def test_of_two_admins_who_demote_each_other_at_once_one_succeeds(self, users: Users) -> None:
         first, second = registered(users, ADA, Role.ADMIN), registered(users, BOB, Role.ADMIN)
+        demote = ChangeUser(role=Role.USER)
         for _ in range(10):
             demoted = at_once(
-                [lambda user_id=user_id: users.change_role(user_id, Role.USER, order()) for user_id in (first, second)]  # type: ignore[misc]
+                [lambda user_id=user_id: users.change(user_id, demote, order()) for user_id in (first, second)]  # type: ignore[misc]
             )
             assert sorted(demoted) == [False, True]
             assert [state(users, user_id).is_active_admin for user_id in (first, second)] == [
                 not one for one in demoted
             ]
-            users.change_role(first if demoted[0] else second, Role.ADMIN, order())
+            users.change(first if demoted[0] else second, ChangeUser(role=Role.ADMIN), order())
         for user_id in (first, second):
             assert check_chain(users.store.load(USERS.stream(user_id))) is None
+
+    def test_a_change_of_everything_is_one_transaction(self, client: Any, users: Users) -> None:
+        registered(users, BOB, Role.ADMIN)
+        user_id = registered(users, ADA, Role.ADMIN)
+        command = ChangeUser(email="new@example.com", full_name="New Name", role=Role.USER, is_active=False)
+        one = order()
+        assert Calls(client).during(lambda: users.change(user_id, command, one)) == ["Query", "TransactWriteItems"]
+        assert (users.guards.owner_of_email(ADA), users.guards.owner_of_email("new@example.com")) == (None, user_id)
+        assert users.guards.stops("s", user_id).issued_until == round(one.at.timestamp() * 1000)
+        with pytest.raises(StateConflictError, match="last active admin"):
+            users.delete(str(users.guards.owner_of_email(BOB)), order())
+
+    def test_a_registration_looks_before_it_makes_anything(self, client: Any, users: Users) -> None:
+        calls = Calls(client)
+        assert calls.during(lambda: registered(users)) == ["Query", "GetItem", "TransactWriteItems"]
+        calls.made.clear()
+        with pytest.raises(StateConflictError):
+            registered(users)
+        assert calls.made == ["Query", "GetItem"]
 
     def test_of_eight_who_register_an_address_at_once_one_succeeds(self, client: Any, users: Users) -> None:
         assert sum(at_once([lambda: registered(users)] * 8)) == 1
@@ -198,9 +220,9 @@ class GuardsContract:
 
     def test_of_eight_who_move_to_an_address_at_once_one_succeeds(self, users: Users) -> None:
         ids = [registered(users, f"{number}@example.com") for number in range(8)]
-        change = ChangeProfile(email=ADA)
+        change = ChangeUser(email=ADA)
         moved = at_once(
-            [lambda user_id=user_id: users.change_profile(user_id, change, order()) for user_id in ids]  # type: ignore[misc]
+            [lambda user_id=user_id: users.change(user_id, change, order()) for user_id in ids]  # type: ignore[misc]
         )
         assert sum(moved) == 1
         assert users.guards.owner_of_email(ADA) == ids[moved.index(True)]
@@ -215,14 +237,14 @@ class GuardsContract:
         keys = DeletesMeanwhile(users)
         slow = replace(users, personal=PersonalData(keys))
         with pytest.raises(NotFoundError):
-            slow.change_profile(user_id, ChangeProfile(full_name="New Name"), order())
+            slow.change(user_id, ChangeUser(full_name="New Name"), order())
         assert keys.keys == {}
         assert users.personal.open(user_id, "email", sealed) == ERASED
 
     def test_somebody_whose_name_reads_as_erased_may_change_it(self, users: Users) -> None:
         user_id = registered(users)
         for name in (ERASED, "Kim Example"):
-            users.change_profile(user_id, ChangeProfile(full_name=name), order())
+            users.change(user_id, ChangeUser(full_name=name), order())
         assert users.personal.open(user_id, "full_name", state(users, user_id).full_name) == "Kim Example"
 
     def test_a_person_is_deleted_once_by_two_at_the_same_time(self, users: Users) -> None:
@@ -237,13 +259,13 @@ class GuardsContract:
     ) -> None:
         answers = LostAnswers(client, is_real=self.is_real)
         first, second = registered(users, ADA, Role.ADMIN), registered(users, BOB, Role.ADMIN)
-        users.change_profile(first, ChangeProfile(email="new@example.com"), order())
-        users.change_role(first, Role.USER, order())
+        users.change(first, ChangeUser(email="new@example.com"), order())
+        users.change(first, ChangeUser(role=Role.USER), order())
         assert answers.lost == ["TransactWriteItems"] * 4
         assert users.guards.owner_of_email(ADA) is None
         assert users.guards.owner_of_email("new@example.com") == first
         with pytest.raises(StateConflictError, match="last active admin"):
-            users.change_role(second, Role.USER, order())
+            users.change(second, ChangeUser(role=Role.USER), order())
 
     def test_a_command_that_meets_another_transaction_is_tried_again_and_succeeds(
         self, client: Any, users: Users
@@ -252,7 +274,7 @@ class GuardsContract:
         user_id = registered(users)
         assert users.guards.owner_of_email(ADA) == user_id
         again = refuse(client, "TransactWriteItems", 1, "TransactionCanceledException", "TransactionConflict", "None")
-        assert users.change_profile(user_id, ChangeProfile(email=BOB), order()).version == 2
+        assert users.change(user_id, ChangeUser(email=BOB), order()).version == 2
         assert (users.guards.owner_of_email(ADA), users.guards.owner_of_email(BOB)) == (None, user_id)
         assert (len(failed), len(again)) == (2, 1)
 

@@ -4,11 +4,11 @@ import re
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, field_validator
 
 from domain.commit import Recorded
 from domain.decider import Decider
-from domain.errors import NotFoundError, StateConflictError
+from domain.errors import FieldFault, InvalidError, NotFoundError, StateConflictError
 from domain.event import DomainEvent, event_type
 from domain.permissions import Role
 from domain.text import ONE_LINE, PRINTABLE, TRIMMED
@@ -37,18 +37,33 @@ def _password(text: str) -> str:
     return text
 
 
-Email = Annotated[str, StringConstraints(strict=True), AfterValidator(normalised_email)]
-Password = Annotated[str, StringConstraints(strict=True), AfterValidator(_password)]
+Email = Annotated[
+    str,
+    StringConstraints(strict=True),
+    AfterValidator(normalised_email),
+    Field(description="at most 254 characters; compared and kept in lower case"),
+]
+Password = Annotated[
+    str,
+    StringConstraints(strict=True),
+    AfterValidator(_password),
+    Field(description="12 to 72 bytes of UTF-8", json_schema_extra={"format": "password"}),
+]
 FullName = Annotated[str, TRIMMED, StringConstraints(min_length=2, max_length=100), PRINTABLE, ONE_LINE]
 
 
 class User(Value):
-    """A user. `email` and `full_name` are sealed: what the ledger keeps of them is not readable by itself."""
+    """A user. `email` and `full_name` are sealed: what the ledger keeps of them is not readable by itself.
+
+    Attributes:
+        password_change_required: an admin chose the password, so that two people know it.
+    """
 
     email: str
     full_name: str
     role: Role
     password_hash: str
+    password_change_required: bool = False
     is_active: bool = True
     is_deleted: bool = False
     created_at: datetime
@@ -84,6 +99,14 @@ class UserRoleChanged(DomainEvent):
     new: Role
 
 
+@event_type("user.password-changed", 1)
+class UserPasswordChanged(DomainEvent):
+    """`must_change`: it was set by somebody else, and opens nothing until its owner changes it."""
+
+    password_hash: str
+    must_change: bool
+
+
 @event_type("user.deactivated", 1)
 class UserDeactivated(DomainEvent):
     pass
@@ -108,37 +131,65 @@ class RegisterUser(Value):
     role: Role = Role.USER
 
 
-class ChangeProfile(Value):
+class ChangeUser(Value):
     """Changes the fields that are sent."""
 
     email: Email | None = None
     full_name: FullName | None = None
+    role: Annotated[Role, Field(description="admins only")] | None = None
+    is_active: Annotated[bool, Field(strict=True, description="admins only")] | None = None
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _not_null(cls, value: object) -> object:
+        if value is None:
+            raise ValueError("cannot be null")
+        return value
+
+
+class ChangePassword(Value):
+    """One's own with the old one; an admin sets another's without it, and they must change it when they log in."""
+
+    new_password: Password
+    # Bounded, but not checked as a password: it is right or wrong, whatever the rules for new ones are by now.
+    old_password: Annotated[str, StringConstraints(strict=True, min_length=1, max_length=1000)] | None = None
 
 
 # ---- rules. That an address is one person's only, and that an active admin is left, hold guards outside the stream.
 
 
-def register(user: User | None, event: UserRegistered) -> list[DomainEvent]:
+def check_unregistered(user: User | None) -> None:
+    """Raises StateConflictError for a user who is, or was."""
     if user is not None:
         raise StateConflictError("This user is registered already.")
-    return [event]
 
 
-def change_profile(user: User | None, event: UserProfileChanged) -> list[DomainEvent]:
-    present(user)
-    return [event]
+def change(user: User | None, command: ChangeUser, profile: UserProfileChanged | None) -> list[DomainEvent]:
+    """What a change does; nothing for what is so already.
 
-
-def change_role(user: User | None, role: Role) -> list[DomainEvent]:
+    Args:
+        profile: the e-mail address and the name of the command, sealed; None if neither changes.
+    """
     user = present(user)
-    return [] if user.role is role else [UserRoleChanged(old=user.role, new=role)]
+    events: list[DomainEvent] = [profile] if profile else []
+    if command.role is not None and command.role is not user.role:
+        events.append(UserRoleChanged(old=user.role, new=command.role))
+    if command.is_active is not None and command.is_active is not user.is_active:
+        events.append(UserReactivated() if command.is_active else UserDeactivated())
+    return events
 
 
-def set_active(user: User | None, *, active: bool) -> list[DomainEvent]:
-    user = present(user)
-    if user.is_active is active:
-        return []
-    return [UserReactivated() if active else UserDeactivated()]
+def check_password_change(command: ChangePassword, *, own: bool) -> None:
+    """Raises InvalidError for one's own password without the old one, another's with it, and one that stays the same.
+
+    Whether the old password is right is not decided here.
+    """
+    if own and command.old_password is None:
+        raise InvalidError(FieldFault("old_password", "is needed to change your own password"))
+    if not own and command.old_password is not None:
+        raise InvalidError(FieldFault("old_password", "is for your own password only"))
+    if command.new_password == command.old_password:
+        raise InvalidError(FieldFault("new_password", "must be another one than the old password"))
 
 
 def delete(user: User | None) -> list[DomainEvent]:
@@ -166,6 +217,8 @@ def evolve(user: User | None, recorded: Recorded) -> User:
             changes: dict[str, Any] = dict(event)
         case UserRoleChanged():
             changes = {"role": event.new}
+        case UserPasswordChanged():
+            changes = {"password_hash": event.password_hash, "password_change_required": event.must_change}
         case UserDeactivated():
             changes = {"is_active": False}
         case UserReactivated():
@@ -177,4 +230,4 @@ def evolve(user: User | None, recorded: Recorded) -> User:
     return user.model_copy(update={**changes, "updated_at": at})
 
 
-USERS: Decider[User] = Decider("user", evolve, User)
+USERS: Decider[User] = Decider("user", evolve, User, schema=2)

@@ -75,7 +75,7 @@ def create_admin(config: SessionConfig, *, email: str, full_name: str, password:
     keys = DynamoDBDataKeys(client, found["KeysTable"], lambda: config.client("kms"), found["DataKeyArn"])
     users = Users(DynamoDBEventStore(client, events_table), _guards(config, found), PersonalData(keys))
     order = Order(by="system:setup", at=now(), correlation_id=new_id(), causation_id="setup")
-    users.register(command, hashed(password), order)
+    users.register(new_id(), command, hashed(password), order)
 
 
 def known_admin(folder: Path) -> AdminCredentials | None:

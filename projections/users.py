@@ -1,13 +1,17 @@
-"""Users: a row for each, with the e-mail address and the name opened, and without the password's hash."""
+"""Users: a row for each, with the e-mail address and the name opened, and without the password's hash.
+
+They are counted by role and activity. A deleted one's row stays, so that whoever they were is shown as erased, but
+it is in no list and in no counter.
+"""
 
 import json
 from collections.abc import Sequence
 from typing import Any
 
-from domain.commit import Commit, Recorded
+from domain.commit import Commit, Recorded, timestamp
 from domain.users import USERS, User
 from infra.personal_data import ERASED, PersonalData
-from infra.views import CounterMoves, Key, Row
+from infra.views import USERS_COUNTER, USERS_LIST, CounterMoves, Key, Row
 from projections.projection import Folded
 
 
@@ -29,7 +33,7 @@ class UserProjection:
 
     def fold(self, row: Row | None, stream: str, events: Sequence[Recorded]) -> Folded:
         """See `Projection.fold`."""
-        user = User.model_validate(json.loads(row.data)["user"]) if row else None
+        user = _state(row) if row else None
         for recorded in events:
             user = USERS.evolve(user, recorded)
         assert user is not None  # noqa: S101 - there is at least one event
@@ -40,11 +44,27 @@ class UserProjection:
             "email": self._shown(user_id, "email", user),
             "full_name": self._shown(user_id, "full_name", user),
         }
-        return Folded(Row(stream, "user", version=events[-1].version, data=json.dumps(data, ensure_ascii=False)))
+        return Folded(
+            Row(
+                stream,
+                "user",
+                version=events[-1].version,
+                data=json.dumps(data, ensure_ascii=False),
+                gsi1pk=None if user.is_deleted else USERS_LIST,
+                gsi1sk=None if user.is_deleted else f"{timestamp(user.created_at)}#{user_id}",
+            )
+        )
 
-    def contributions(self, row: Row) -> CounterMoves:  # noqa: ARG002
+    def contributions(self, row: Row) -> CounterMoves:
         """See `Projection.contributions`."""
-        return {}
+        user = _state(row)
+        if user.is_deleted:
+            return {}
+        return {Key(USERS_COUNTER, f"{user.role}#{'active' if user.is_active else 'inactive'}"): 1}
 
     def _shown(self, user_id: str, field: str, user: User) -> str:
         return ERASED if user.is_deleted else self._personal.open(user_id, field, getattr(user, field))
+
+
+def _state(row: Row) -> User:
+    return User.model_validate(json.loads(row.data)["user"])

@@ -6,27 +6,29 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from domain.commit import Recorded
-from domain.errors import NotFoundError, StateConflictError
+from domain.errors import InvalidError, NotFoundError, StateConflictError
 from domain.event import DomainEvent
 from domain.permissions import Role
 from domain.tasks import TaskCommented
 from domain.users import (
     USERS,
+    ChangePassword,
+    ChangeUser,
     Password,
     RegisterUser,
     User,
     UserDeactivated,
     UserDeleted,
+    UserPasswordChanged,
     UserProfileChanged,
     UserReactivated,
     UserRegistered,
     UserRoleChanged,
-    change_profile,
-    change_role,
+    change,
+    check_password_change,
+    check_unregistered,
     delete,
     normalised_email,
-    register,
-    set_active,
 )
 
 NOW = datetime(2026, 4, 1, 12, 0, tzinfo=UTC)
@@ -43,7 +45,6 @@ def user(*events: DomainEvent) -> User:
 
 
 def test_a_registered_user_is_active() -> None:
-    assert register(None, REGISTERED) == [REGISTERED]
     assert user() == User(
         email="sealed e-mail",
         full_name="sealed name",
@@ -66,38 +67,103 @@ def test_a_user_is_no_admin_unless_it_is_said() -> None:
 
 def test_a_user_is_registered_once() -> None:
     with pytest.raises(StateConflictError, match="registered already"):
-        register(user(), REGISTERED)
+        check_unregistered(user())
+    with pytest.raises(StateConflictError, match="registered already"):
+        check_unregistered(user(UserDeleted()))
+    check_unregistered(None)
+
+
+PROFILE = UserProfileChanged(email="another e-mail", full_name="another name")
+DEMOTED = UserRoleChanged(old=Role.ADMIN, new=Role.USER)
 
 
 def test_a_changed_profile_is_as_it_was_sent() -> None:
-    changed = UserProfileChanged(email="another e-mail", full_name="another name")
-    assert change_profile(user(), changed) == [changed]
-    after = user(changed)
+    assert change(user(), ChangeUser(full_name="Ada King"), PROFILE) == [PROFILE]
+    after = user(PROFILE)
     assert (after.email, after.full_name, after.role) == ("another e-mail", "another name", Role.ADMIN)
     assert (after.created_at, after.updated_at) == (NOW, NOW + timedelta(minutes=1))
 
 
 def test_a_role_changes_and_the_one_that_they_have_already_changes_nothing() -> None:
-    demoted = UserRoleChanged(old=Role.ADMIN, new=Role.USER)
-    assert change_role(user(), Role.USER) == [demoted]
-    assert change_role(user(), Role.ADMIN) == []
-    assert user(demoted).role is Role.USER
+    assert change(user(), ChangeUser(role=Role.USER), None) == [DEMOTED]
+    assert change(user(), ChangeUser(role=Role.ADMIN), None) == []
+    assert user(DEMOTED).role is Role.USER
 
 
-def test_a_user_is_deactivated_and_reactivated_once_each() -> None:
-    assert set_active(user(), active=False) == [UserDeactivated()]
-    assert set_active(user(), active=True) == []
-    assert set_active(user(UserDeactivated()), active=False) == []
-    assert set_active(user(UserDeactivated()), active=True) == [UserReactivated()]
-    assert not user(UserDeactivated()).is_active
-    assert user(UserDeactivated(), UserReactivated()).is_active
+@pytest.mark.parametrize(
+    ("before", "is_active", "events"),
+    [
+        ([], False, [UserDeactivated()]),
+        ([], True, []),
+        ([UserDeactivated()], False, []),
+        ([UserDeactivated()], True, [UserReactivated()]),
+    ],
+)
+def test_a_user_is_deactivated_and_reactivated_once_each(
+    *, before: list[DomainEvent], is_active: bool, events: list[DomainEvent]
+) -> None:
+    assert change(user(*before), ChangeUser(is_active=is_active), None) == events
+    assert user(*before, *events).is_active is is_active
+
+
+def test_several_things_change_at_once_and_nothing_that_was_not_sent() -> None:
+    command = ChangeUser(email="ada.king@example.com", role=Role.USER, is_active=False)
+    assert change(user(), command, PROFILE) == [PROFILE, DEMOTED, UserDeactivated()]
+    assert change(user(), ChangeUser(), None) == []
+
+
+@pytest.mark.parametrize("field", ["email", "full_name", "role", "is_active"])
+def test_what_a_user_has_cannot_be_taken_away_by_null(field: str) -> None:
+    with pytest.raises(ValidationError, match="cannot be null"):
+        ChangeUser.model_validate({field: None})
+
+
+@pytest.mark.parametrize("sent", [{"is_active": "true"}, {"is_active": 1}, {"role": "root"}, {"id": "1"}])
+def test_what_is_no_change_of_a_user_is_refused(sent: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        ChangeUser.model_validate(sent)
+
+
+def test_a_password_that_an_admin_set_must_be_changed_until_its_owner_has() -> None:
+    assert not user().password_change_required
+    reset = UserPasswordChanged(password_hash="$2b$reset", must_change=True)
+    after = user(reset)
+    assert (after.password_hash, after.password_change_required) == ("$2b$reset", True)
+    after = user(reset, UserPasswordChanged(password_hash="$2b$own", must_change=False))
+    assert (after.password_hash, after.password_change_required) == ("$2b$own", False)
+
+
+OLD, NEW = "correct horse battery", "staple of batteries"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "own", "field"),
+    [
+        (None, NEW, True, "old_password"),
+        (OLD, NEW, False, "old_password"),
+        (OLD, OLD, True, "new_password"),
+        (OLD, NEW, True, None),
+        (None, NEW, False, None),
+    ],
+)
+def test_ones_own_password_changes_with_the_old_one_and_anothers_without(
+    *, old: str | None, new: str, own: bool, field: str | None
+) -> None:
+    command = ChangePassword(new_password=new, old_password=old)
+    if field is None:
+        check_password_change(command, own=own)
+        return
+    with pytest.raises(InvalidError) as refused:
+        check_password_change(command, own=own)
+    assert [fault.field for fault in refused.value.faults] == [field]
+    assert OLD not in str(refused.value)
 
 
 def test_only_an_active_admin_counts_as_one() -> None:
     assert user().is_active_admin
     for events in (
         [UserDeactivated()],
-        [UserRoleChanged(old=Role.ADMIN, new=Role.USER)],
+        [DEMOTED],
         [UserDeleted()],
     ):
         assert not user(*events).is_active_admin
@@ -110,11 +176,7 @@ def test_a_deleted_user_is_not_there_any_more_and_deleting_again_changes_nothing
     assert delete(gone) == []
     for missing in (gone, None):
         with pytest.raises(NotFoundError):
-            change_profile(missing, UserProfileChanged(email="x", full_name="y"))
-        with pytest.raises(NotFoundError):
-            change_role(missing, Role.USER)
-        with pytest.raises(NotFoundError):
-            set_active(missing, active=True)
+            change(missing, ChangeUser(role=Role.USER), None)
     with pytest.raises(NotFoundError):
         delete(None)
 
@@ -165,6 +227,8 @@ def test_what_does_not_look_like_an_address_is_refused(typed: str) -> None:
         normalised_email(typed)
     with pytest.raises(ValidationError):
         RegisterUser(email=typed, full_name="Ada")
+    with pytest.raises(ValidationError):
+        ChangeUser(email=typed)
 
 
 def test_matching_an_address_takes_time_in_proportion_to_its_length() -> None:

@@ -1,10 +1,10 @@
 """The task routes of the write API: parse, authorise, decide, answer."""
 
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 
 from commands import wiring
-from commands.execution import Order, Outcome, execute, new_id, now
+from commands.execution import Outcome, execute, new_id, now
+from commands.orders import id_for, order_of
 from commands.users import require_active
 from domain.decider import Context, fold
 from domain.errors import NotFoundError
@@ -25,13 +25,11 @@ from domain.tasks import (
     change_status,
     comment,
     create,
+    delete,
     existing,
     from_event,
 )
 from infra.rest import Answer, Request
-
-# Names made from an Idempotency-Key: a repeat meets the aggregate that the first sending made.
-_NAMESPACE = uuid.UUID("8d1c8f2c-6e0f-4a54-b1f4-0a54f3f7c0de")
 
 
 def create_task(request: Request, body: CreateTask) -> Answer[TaskWithComments]:
@@ -74,13 +72,18 @@ def comment_on_task(request: Request, task_id: str, body: CommentOnTask) -> Answ
     return Answer(shown_comment(said), outcome.version, TASKS.stream(task_id))
 
 
+def delete_task(request: Request, task_id: str) -> Answer[None]:
+    """Delete a task. Its history stays readable to those who could see it."""
+    outcome = _carried_out(request, task_id, lambda task, _context: delete(task))
+    return Answer(None, outcome.version, TASKS.stream(task_id))
+
+
 def _create(
     request: Request, assignee: str | None, decide: Callable[[Context], Sequence[DomainEvent]]
 ) -> Answer[TaskWithComments]:
     check_create(request.caller, assignee)
-    key = request.command_key()
-    task_id = str(uuid.uuid5(_NAMESPACE, key.key)) if key else new_id()
-    order = _order(request)
+    order = order_of(request)
+    task_id = id_for(order)
 
     def created(task: Task | None) -> Sequence[DomainEvent]:
         if task is not None:
@@ -110,24 +113,13 @@ def _change(
 def _carried_out(
     request: Request, task_id: str, decide: Callable[[Task | None, Context], Sequence[DomainEvent]]
 ) -> Outcome[Task]:
-    order = _order(request)
+    order = order_of(request)
 
     def authorised(task: Task | None) -> Sequence[DomainEvent]:
         check_update(request.caller, existing(task))
         return decide(task, order.context)
 
     return execute(wiring.store(), TASKS, task_id, authorised, order, warm=wiring.warm())
-
-
-def _order(request: Request) -> Order:
-    return Order(
-        by=request.caller.user_id,
-        at=now(),
-        correlation_id=request.correlation_id,
-        causation_id=f"api:{request.correlation_id}",
-        command=request.command_key(),
-        expected_versions=request.expected_versions,
-    )
 
 
 def _details(event: MonitoringEvent) -> EventDetails:

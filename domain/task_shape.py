@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any
 
 from typing_extensions import TypedDict
 
+from domain.event import DomainEvent
 from domain.tasks import Comment, EventDetails, Priority, Status, Task
 
 Names = Mapping[str, str]
@@ -106,6 +108,13 @@ def shown_comment(comment: Comment, names: Names | None = None) -> CommentShown:
         "comment": comment.comment,
         "created_at": _unix(comment.created_at),
     }
+
+
+def shown_changes(event: DomainEvent) -> dict[str, Any]:
+    """What an event of a task says, without the fields that it leaves empty."""
+    fields = event.model_dump(mode="json", exclude_none=True)
+    times = {name: value for name, value in event if isinstance(value, datetime)}
+    return fields | {name: _unix(at) for name, at in times.items()}
 
 
 def _details(details: EventDetails) -> EventDetailsShown:

@@ -91,6 +91,7 @@ class Task(Value):
     closed_at: datetime | None = None
     comments: tuple[Comment, ...] = ()
     comment_count: int = 0
+    is_deleted: bool = False
 
 
 # ---- events
@@ -133,6 +134,11 @@ class TaskAssigned(DomainEvent):
 class TaskCommented(DomainEvent):
     comment_id: str
     comment: str
+
+
+@event_type("task.deleted", 1)
+class TaskDeleted(DomainEvent):
+    """Nobody sees it any more but in its history."""
 
 
 # ---- commands
@@ -254,9 +260,19 @@ def comment(task: Task | None, command: CommentOnTask, comment_id: str) -> list[
     return [TaskCommented(comment_id=comment_id, comment=command.comment)]
 
 
+def delete(task: Task | None) -> list[DomainEvent]:
+    existing(task)
+    return [TaskDeleted()]
+
+
+def is_overdue(task: Task, at: datetime) -> bool:
+    """Not closed, and due before that time."""
+    return task.status is not Status.CLOSED and task.due_date is not None and task.due_date < at
+
+
 def existing(task: Task | None) -> Task:
-    """Raises NotFoundError for a stream without events."""
-    if task is None:
+    """Raises NotFoundError for a stream without events, and for a task that was deleted."""
+    if task is None or task.is_deleted:
         raise NotFoundError("There is no such task.")
     return task
 
@@ -277,10 +293,12 @@ def evolve(task: Task | None, recorded: Recorded) -> Task:
         case TaskCommented():
             said = Comment(id=event.comment_id, user_id=by, comment=event.comment, created_at=at)
             return _with(task, at, comments=(*task.comments, said), comment_count=task.comment_count + 1)
+        case TaskDeleted():
+            return _with(task, at, is_deleted=True)
     raise ValueError(f"a task does not know the event {event.name}")
 
 
-TASKS: Decider[Task] = Decider("task", evolve, Task)
+TASKS: Decider[Task] = Decider("task", evolve, Task, schema=2)
 
 
 def _with(task: Task, at: datetime, **changes: Any) -> Task:

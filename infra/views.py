@@ -8,19 +8,50 @@ WU is write units for rows up to 1 KB: 2 in a transaction, and 1 for each index 
 | a monitoring event by id                  | event#day#shard / published_at-uuid   |                      | 2       |
 | monitoring events, newest first           | the same: shards merged, day by day   |                      |         |
 | a task by id, with its comments           | task#id / task, task#id / comment#n   |                      | 3-6; 2  |
-| tasks of a status (or all), newest first  | the task's row                        | gsi1 tasks#status/at | (in it) |
-| tasks assigned to a person                | the task's row                        | gsi2 assignee#id/at  | (in it) |
-| tasks created by a person                 | creator#id / at#task id (a pointer)   |                      | 2, once |
-| a user by id                              | user#id / user                        |                      | 2       |
+| tasks of a status and a priority, or all  | the task's row                        | gsi1 `tasks`         | (in it) |
+| tasks assigned to a person, by status     | the task's row                        | gsi2 `assignee`      | (in it) |
+| tasks a person created and does not have  | creator#id / created#task id          |                      | 2       |
+| tasks made from a monitoring event        | from#event id / created#task id       |                      | 2       |
+| tasks to be done, by due date; overdue    | due#open / due#task id                |                      | 2       |
+| closed tasks by due date                  | due#closed / due#task id              |                      | 2       |
+| a user by id                              | user#id / user                        |                      | 3       |
+| users, newest first                       | the user's row                        | gsi1 users/at        | (in it) |
+| a session by id                           | session#id / session                  |                      | 3       |
+| the open sessions of a user               | the session's row                     | gsi2 sessions#user   | (in it) |
+| when a user last logged in; it only rises | user#id / last-login                  |                      | 1       |
 | events by day received, source, severity  | counter#events / day#source#severity  |                      | 2       |
-| the days and shards that have events      | counter#event-shards / day#shard      |                      | 2       |
-| tasks by status and priority              | counter#tasks / status#priority       |                      | 2       |
+| the days and shards that have events      | event-days / day#shard#until          |                      | 2       |
+| tasks by status, priority, assignee       | counter#tasks / status#priority#id    |                      | 2       |
+| tasks to be done by due day, assignee     | counter#tasks-due / day#id            |                      | 2       |
+| tasks closed by day                       | counter#tasks-closed / day#count      |                      | 2       |
+| seconds from their creation to that       | counter#tasks-closed / day#seconds    |                      | 2       |
+| users by role and activity                | counter#users / role#active           |                      | 2       |
+| logins by day                             | counter#logins / day                  |                      | 2       |
+| an AWS config by id                       | aws-config#id / config                |                      | 3       |
+| AWS configs, newest first                 | the config's row                      | gsi1 aws-configs/at  | (in it) |
+| the monitoring config, as it is now       | monitoring-config#main / config       |                      | 2 x KB  |
 | streams that cannot be projected          | parked / stream                       |                      | 1       |
 
 AWS's volume falls on `event#day#shard`, cut so that one day of 3,000 events a second stays below 1,000 write units a
 second in each partition (3,000 x 2 / 8 = 750). A counter is one item per combination, so that an event moves one
 item only; sums are made when it is read. Counters of a batch are merged, so that their units are shared by its
-events. `counter#event-shards` lets a list skip the days without events.
+events; so are rows that several changes add alike. `event-days` lets a list skip the days without events: a row there
+says that a day's shard holds events, and goes when these expire, `until` being the midnight after that.
+
+A task's row stands in gsi1 at `tasks#status#priority / created#id` and, with an assignee, in gsi2 at
+`assignee#id#status / created#id`. A list merges the partitions that its filters ask for: 1 with status and priority, 4
+with a status, 12 with neither. The other task rows are pointers: what they are depends on the task as it is and on
+nothing else, so that they are put and removed by the difference, as counters move. A deleted task's row stays, for the
+version, without index entries, pointers and contributions. Units of what happens to a task that has an assignee; in
+brackets for one that has none; its counters, shared by a batch, not included:
+
+| created by the assignee; by another; from an event                       | 4; 6 (5); 2 more        |
+| title or description; priority                                           | 4 (3); 5 (4)            |
+| status                                                                   | 6 (4)                   |
+| assigned to another; and for the first time not to the creator any more  | 5; 7                    |
+| commented                                                                | 6 (5)                   |
+| with a due date: created, changed, reassigned; closed, reopened          | 2, 4, 2 more; 4 more    |
+| deleted                                                                  | 4 (3), 2 for a pointer  |
 """
 
 import hashlib
@@ -32,13 +63,14 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribute
-from pynamodb.connection import Connection
-from pynamodb.exceptions import TransactWriteError
+from pynamodb.exceptions import TransactWriteError, UpdateError
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
-from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
+from infra.pynamodb_session import Connection, Model
+
 EVENT_SHARDS = 8
+EVENT_DAYS = "event-days"
 MAX_TRANSACTION_ITEMS = 100
 MAX_TRANSACTION_BYTES = 3_500_000
 """DynamoDB's limit for a transaction is 4 MB (Service quotas); attribute names and overhead take the rest."""
@@ -49,9 +81,17 @@ class Key(NamedTuple):
     sk: str
 
 
+AWS_CONFIGS_LIST = "aws-configs"
 EVENTS_COUNTER = "counter#events"
-EVENT_SHARDS_COUNTER = "counter#event-shards"
 TASKS_COUNTER = "counter#tasks"
+TASKS_DUE_COUNTER = "counter#tasks-due"
+TASKS_CLOSED_COUNTER = "counter#tasks-closed"
+USERS_COUNTER = "counter#users"
+LOGINS_COUNTER = "counter#logins"
+
+USERS_LIST = "users"
+LAST_LOGIN = "last-login"
+"""Beside a user's row: `n`, when they last logged in, in seconds since the epoch."""
 
 CounterMoves = Mapping[Key, int]
 """By how much each counter moves."""
@@ -121,7 +161,7 @@ class CounterRow(Model):
 
 
 class Change(NamedTuple):
-    """One stream's step in the views: its row, rows that are only ever added, and how the counters move.
+    """One stream's step in the views: its row, rows beside it that are put or removed, and how the counters move.
 
     `read_version` is the version at which the row was read (0: there was none); the step is taken from there or not.
     """
@@ -132,6 +172,8 @@ class Change(NamedTuple):
     added: tuple[Row, ...]
     moves: CounterMoves
     unparks: bool = False
+    removed: tuple[Key, ...] = ()
+    raised: tuple[tuple[Key, int], ...] = ()
 
 
 class OutrunError(Exception):
@@ -162,6 +204,11 @@ def utc_day(seconds: int) -> str:
     return str(datetime.fromtimestamp(seconds, UTC).date())
 
 
+def open_sessions(user_id: str) -> str:
+    """Where the open sessions of a user stand in gsi2."""
+    return f"sessions#{user_id}"
+
+
 def pack(text: str) -> bytes:
     return zlib.compress(text.encode())
 
@@ -177,8 +224,8 @@ def rows_by_key(keys: Iterable[Key]) -> dict[Key, Row]:
 
 
 def counters(pk: str, first: str, last: str) -> Iterator[CounterRow]:
-    """The counters of one partition between two sort keys, both included."""
-    return iter(CounterRow.query(pk, CounterRow.sk.between(first, last)))
+    """The counters of one partition between two sort keys, both included; those at zero are left out."""
+    return iter(CounterRow.query(pk, CounterRow.sk.between(first, last), CounterRow.n != 0))
 
 
 @cache
@@ -195,21 +242,9 @@ def apply(changes: Iterable[Change]) -> None:
         OutrunError: a row was not at the version it was read at. Transactions before it are written.
     """
     for group in _groups(changes):
-        moves: dict[Key, int] = {}
         try:
             with TransactWrite(connection=_connection()) as transaction:
-                for change in group:
-                    unmoved = Row.version == change.read_version if change.read_version else Row.pk.does_not_exist()
-                    transaction.save(change.row, condition=unmoved)
-                    for row in change.added:
-                        transaction.save(row)
-                    if change.unparks:
-                        transaction.delete(Row(PARKED, change.stream))
-                    for key, by in change.moves.items():
-                        moves[key] = moves.get(key, 0) + by
-                for key, by in moves.items():
-                    if by:
-                        transaction.update(CounterRow(key.pk, key.sk), actions=[CounterRow.n.add(by)])
+                _write(transaction, group)
         except TransactWriteError as error:
             codes = {reason.code for reason in error.cancellation_reasons if reason}
             if codes and codes <= {"ConditionalCheckFailed", "TransactionConflict"}:
@@ -217,23 +252,59 @@ def apply(changes: Iterable[Change]) -> None:
             raise
 
 
+def _write(transaction: TransactWrite, group: Iterable[Change]) -> None:
+    moves: dict[Key, int] = {}
+    beside: dict[Key, Row | None] = {}
+    for change in group:
+        unmoved = Row.version == change.read_version if change.read_version else Row.pk.does_not_exist()
+        transaction.save(change.row, condition=unmoved)
+        beside |= dict.fromkeys(change.removed) | {row.key: row for row in change.added}
+        if change.unparks:
+            beside[Key(PARKED, change.stream)] = None
+        for key, by in change.moves.items():
+            moves[key] = moves.get(key, 0) + by
+    for key, row in beside.items():
+        if row is None:
+            transaction.delete(Row(*key))
+        else:
+            transaction.save(row)
+    for key, by in moves.items():
+        if by:
+            transaction.update(CounterRow(key.pk, key.sk), actions=[CounterRow.n.add(by)])
+
+
 def _groups(changes: Iterable[Change]) -> Iterator[list[Change]]:
     group: list[Change] = []
-    counted: set[Key] = set()
-    rows = size = 0
+    items: set[Key] = set()
+    size = 0
     for change in changes:
-        items = 1 + len(change.added) + change.unparks
+        needed = _items(change)
         bytes_ = change.row.size + sum(row.size for row in change.added)
-        total = rows + items + len(counted | change.moves.keys())
-        if group and (total > MAX_TRANSACTION_ITEMS or size + bytes_ > MAX_TRANSACTION_BYTES):
+        if group and (len(items | needed) > MAX_TRANSACTION_ITEMS or size + bytes_ > MAX_TRANSACTION_BYTES):
             yield group
-            group, counted, rows, size = [], set(), 0, 0
+            group, items, size = [], set(), 0
         group.append(change)
-        counted |= change.moves.keys()
-        rows += items
+        items |= needed
         size += bytes_
     if group:
         yield group
+
+
+def _items(change: Change) -> set[Key]:
+    """The items that a change touches. A transaction names each once (DynamoDB refuses it otherwise)."""
+    mark = {Key(PARKED, change.stream)} if change.unparks else set()
+    return {change.row.key, *(row.key for row in change.added), *change.removed, *change.moves, *mark}
+
+
+def raise_to(key: Key, number: int) -> None:
+    """Raise a number that only ever rises, such as the time of a last login: in any order, however often."""
+    try:
+        CounterRow(*key).update(
+            actions=[CounterRow.n.set(number)], condition=CounterRow.n.does_not_exist() | (CounterRow.n < number)
+        )
+    except UpdateError as error:
+        if error.cause_response_code != "ConditionalCheckFailedException":
+            raise
 
 
 # ---- streams that cannot be projected

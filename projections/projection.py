@@ -8,10 +8,16 @@ from infra.views import CounterMoves, Key, Row
 
 
 class Folded(NamedTuple):
-    """A stream's row after some events, and the rows these events add beside it (a comment, a pointer)."""
+    """A stream's row after some events, and the rows these events add beside it (a comment, a pointer) and remove.
+
+    A row beside it that is there already is put again, and one that is not there is removed again: neither harms.
+    """
 
     row: Row
     added: tuple[Row, ...] = ()
+    removed: tuple[Key, ...] = ()
+    raised: tuple[tuple[Key, int], ...] = ()
+    """Numbers that only ever rise, to these at least; written by themselves, before all else."""
 
 
 class Projection(Protocol):

@@ -1,7 +1,7 @@
 """Pages of lists: `limit`, `direction`, and a cursor that says where the next page begins.
 
-A cursor is opaque to clients: base64 of the list's name, the direction and a position. One of another list, or of
-the other direction, is refused.
+A cursor is opaque to clients: base64 of the list's name, the direction and a position. One of another list, of
+other filters, or of the other direction, is refused.
 """
 
 import base64
@@ -9,14 +9,17 @@ import binascii
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from domain.errors import FieldFault, InvalidError
 from infra.request import Query, QueryNumber
 from infra.rest import ListOf
 from infra.settings import DEFAULT_PAGE, MAX_PAGE
+from queries.read_your_write import MinVersion
 
 _POSITION = 200
 """Characters in a part of a position, which are ASCII: DynamoDB refuses keys that are too long or no Unicode."""
@@ -24,9 +27,24 @@ _POSITION = 200
 
 Item = TypeVar("Item")
 
+QuerySeconds = Annotated[QueryNumber, Field(le=253_402_300_799)]
+"""Unix seconds up to the end of the year 9999, the last that has a date."""
+
+
+class SearchedListOf(TypedDict, Generic[Item]):
+    """A page of a list that is searched.
+
+    `next` is the cursor of the next page; null after the last one. `stopped_after` is null unless the page ended
+    early, because it had read so many rows in search of its items; `next` goes on after the last row that was read.
+    """
+
+    items: list[Item]
+    next: str | None
+    stopped_after: int | None
+
 
 class Listing(Query):
-    """What every list takes."""
+    """What every list takes. A subclass adds the list's filters."""
 
     limit: Annotated[QueryNumber, Field(ge=1, le=MAX_PAGE, description="items of the page, at most")] = DEFAULT_PAGE
     cursor: Annotated[str, Field(max_length=2_000, description="the `next` of the page before")] | None = None
@@ -46,6 +64,12 @@ class Page(Generic[Item]):
         """The body of a list's answer. Without a position this was the last page."""
         return {"items": list(items), "next": self.cursor(position) if position else None}
 
+    def searched(
+        self, items: Sequence[Item], position: Sequence[str] | None, stopped_after: int | None = None
+    ) -> SearchedListOf[Item]:
+        """The body of a searched list's answer; `stopped_after` as there."""
+        return {**self.answer(items, position), "stopped_after": stopped_after}
+
     def cursor(self, position: Sequence[str]) -> str:
         text = json.dumps([self.name, self.ascending, *position], separators=(",", ":"))
         return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
@@ -60,8 +84,11 @@ def page(query: Listing, name: str, parts: int, *, ascending: bool = False) -> P
         ascending: the direction if the request names none.
 
     Raises:
-        InvalidError: the cursor is not one of this list and direction.
+        InvalidError: the cursor is not one of this list, these filters and this direction.
     """
+    filters = query.model_dump_json(exclude={*Listing.model_fields, *MinVersion.model_fields}, exclude_defaults=True)
+    if filters != "{}":
+        name = f"{name} {sha256(filters.encode()).hexdigest()[:16]}"
     if query.direction:
         ascending = query.direction == "asc"
     position = _position(query.cursor, [name, ascending], parts) if query.cursor is not None else None
@@ -75,7 +102,7 @@ def _position(cursor: str, start: list[Any], parts: int) -> tuple[str, ...]:
     except (binascii.Error, ValueError, RecursionError):
         content = None
     if not isinstance(content, list) or content[:2] != start or len(content) != 2 + parts:
-        raise InvalidError(FieldFault("cursor", "is not a cursor of this list and direction"))
+        raise InvalidError(FieldFault("cursor", "is not a cursor of this list, its filters and direction"))
     if not all(isinstance(part, str) and part.isascii() and 0 < len(part) <= _POSITION for part in content[2:]):
-        raise InvalidError(FieldFault("cursor", "is not a cursor of this list and direction"))
+        raise InvalidError(FieldFault("cursor", "is not a cursor of this list, its filters and direction"))
     return tuple(content[2:])

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -17,8 +18,16 @@ from hypothesis import strategies as st
 from pynamodb.exceptions import PynamoDBException
 
 from domain import event as event_types
-from domain.commit import Commit
-from domain.tasks import Priority, Status, TaskAssigned, TaskCommented, TaskDetailsChanged, TaskStatusChanged
+from domain.commit import Commit, timestamp
+from domain.tasks import (
+    Priority,
+    Status,
+    TaskAssigned,
+    TaskCommented,
+    TaskDeleted,
+    TaskDetailsChanged,
+    TaskStatusChanged,
+)
 from domain.users import UserDeleted
 from infra import clients, views
 from infra.event_store import DynamoDBEventStore
@@ -84,8 +93,11 @@ class Views:
                 raise CrashError
 
     def _write(self, change: Change) -> None:
+        assert not {row.key for row in change.added} & set(change.removed)  # DynamoDB takes an item once
         for row in (change.row, *change.added):
             self.rows[row.key] = dict(row.attribute_values)
+        for key in change.removed:
+            self.rows.pop(key, None)
         self.counters.update(change.moves)
         if change.unparks:
             del self.marks[change.stream]
@@ -132,6 +144,12 @@ def replayed(history: "History") -> Views:
 
 # ---- any order, any duplicates, any holes, any crash
 
+LATER = TaskDetailsChanged(
+    title="A title",
+    description="A description",
+    priority=Priority.HIGH,
+    due_date=datetime(2026, 8, 1, tzinfo=UTC),
+)
 STEPS: Mapping[str, Sequence["DomainEvent"]] = {
     "comment": [TaskCommented(comment_id="c", comment="Looked at it.")],
     "two comments": [TaskCommented(comment_id=c, comment=f"Said {c}.") for c in "ab"],
@@ -139,7 +157,13 @@ STEPS: Mapping[str, Sequence["DomainEvent"]] = {
     "close": [TaskStatusChanged(old=Status.IN_PROGRESS, new=Status.CLOSED)],
     "assign": [TaskAssigned(user_id="bob")],
     "unassign": [TaskAssigned(previous_user_id="bob")],
+    "reopen": [TaskStatusChanged(old=Status.CLOSED, new=Status.IN_PROGRESS)],
     "low": [TaskDetailsChanged(title="Another title", description="Another description", priority=Priority.LOW)],
+    "due": [LATER],
+    "due and assigned": [LATER, TaskAssigned(user_id="bob")],
+    "due later": [LATER.model_copy(update={"due_date": datetime(2026, 9, 1, tzinfo=UTC)})],
+    "give back": [TaskAssigned(user_id="ann", previous_user_id="bob")],
+    "delete": [TaskDeleted()],
 }
 FAULTS = ["", "crash before", "crash after", "conflict", "overtaken"]
 
@@ -203,7 +227,7 @@ def test_commits_delivered_in_reverse_one_by_one_are_each_applied_once(history: 
     assert moved == [1, 0, 0, 0, 0]
     comments = [f"comment#00000{place}" for place in range(3)]
     assert [key.sk for key in table.rows if key.pk == "task#1"] == ["task", *comments]
-    assert table.counters[Key(views.TASKS_COUNTER, "closed#high")] == 1
+    assert table.counters[Key(views.TASKS_COUNTER, "closed#high#")] == 1
 
 
 def test_a_gap_is_filled_from_the_store_and_what_is_known_already_is_not_read(history: "History") -> None:
@@ -239,7 +263,7 @@ def test_a_crash_between_two_transactions_leaves_whole_changes_and_heals(
     half_way = table.shown()[1]
     projected(history, history.commits, table)
 
-    assert half_way == {Key(views.TASKS_COUNTER, "open#high"): 1}
+    assert half_way == {Key(views.TASKS_COUNTER, "open#high#"): 1}
     assert table.shown() == replayed(history).shown()
 
 
@@ -252,7 +276,7 @@ def test_a_lost_answer_is_not_counted_twice(history: "History") -> None:
     moved_again = projected(history, history.commits, table)
 
     assert moved_again == 0
-    assert table.counters[Key(views.TASKS_COUNTER, "open#high")] == 1
+    assert table.counters[Key(views.TASKS_COUNTER, "open#high#")] == 1
 
 
 def test_rows_that_keep_moving_bring_the_batch_back(history: "History") -> None:
@@ -477,12 +501,12 @@ def test_groups_are_cut_by_bytes_not_by_characters() -> None:
 @settings(max_examples=200, deadline=None)
 @given(
     st.lists(
-        st.tuples(st.integers(0, 30), st.sets(st.integers(0, 9), max_size=4), st.booleans()),
+        st.tuples(st.integers(0, 30), st.sets(st.integers(0, 9), max_size=4), st.booleans(), st.integers(0, 3)),
         max_size=40,
     )
 )
 def test_groups_hold_at_most_a_hundred_items_and_are_as_few_as_fit_in_order(
-    plan: list[tuple[int, set[int], bool]],
+    plan: list[tuple[int, set[int], bool, int]],
 ) -> None:
     changes = [
         Change(
@@ -492,13 +516,15 @@ def test_groups_hold_at_most_a_hundred_items_and_are_as_few_as_fit_in_order(
             tuple(Row(f"s#{n}", f"added#{place}", version=0, data="") for place in range(added)),
             {Key("counter", str(counter)): 1 for counter in counters},
             unparks,
+            tuple(Key(f"s#{n}", f"removed#{place}") for place in range(removed)),
         )
-        for n, (added, counters, unparks) in enumerate(plan)
+        for n, (added, counters, unparks, removed) in enumerate(plan)
     ]
 
     def items(group: Sequence[Change]) -> int:
         merged = {key for change in group for key in change.moves}
-        return sum(1 + len(change.added) + change.unparks for change in group) + len(merged)
+        own = (1 + len(change.added) + change.unparks + len(change.removed) for change in group)
+        return sum(own) + len(merged)
 
     groups = list(views._groups(changes))
 
@@ -509,6 +535,78 @@ def test_groups_hold_at_most_a_hundred_items_and_are_as_few_as_fit_in_order(
 
 def test_nothing_to_write_is_no_transaction() -> None:
     assert list(views._groups([])) == []
+
+
+# ---- pointers to tasks
+
+
+def pointers_of(history: "History") -> set[str]:
+    return {f"{key.pk} {key.sk.rpartition('#')[2]}" for key in replayed(history).rows if not key.pk.startswith("task#")}
+
+
+@pytest.mark.parametrize(
+    ("assignees", "pointers"),
+    [
+        ((None,), {"creator#ann 1"}),
+        (("ann",), set()),
+        (("bob",), {"creator#ann 1"}),
+        (("ann", "bob"), {"creator#ann 1"}),
+        (("ann", None), {"creator#ann 1"}),
+        (("bob", "ann"), set()),
+        (("ann", "bob", "ann"), set()),
+        ((None, "cat", "bob"), {"creator#ann 1"}),
+    ],
+)
+def test_a_creator_who_does_not_have_a_task_has_a_pointer_to_it(
+    history: "History", assignees: Sequence[str | None], pointers: set[str]
+) -> None:
+    history.task("1", assigned_user_id=assignees[0])
+    for assignee in assignees[1:]:
+        history.append("task#1", TaskAssigned(user_id=assignee))
+
+    assert pointers_of(history) == pointers
+
+
+def test_a_due_date_has_one_pointer_which_moves_and_goes(history: "History") -> None:
+    history.task("1", assigned_user_id="ann")
+    assert pointers_of(history) == set()
+    seen = []
+    for step in ("due", "start", "close", "reopen", "due later", "low", "due", "delete"):
+        history.append("task#1", *STEPS[step])
+        seen.append({f"{key.pk} {key.sk[:7]}" for key in replayed(history).rows if key.pk.startswith("due#")})
+
+    august = {"due#open 2026-08"}
+    assert seen == [august, august, {"due#closed 2026-08"}, august, {"due#open 2026-09"}, set(), august, set()]
+
+
+def test_a_task_from_an_event_has_a_pointer_there_until_it_is_deleted(history: "History") -> None:
+    history.task("1", assigned_user_id="ann", event_id="1-x")
+    assert pointers_of(history) == {"from#1-x 1"}
+    history.append("task#1", *STEPS["delete"])
+    assert pointers_of(history) == set()
+
+
+def test_what_is_counted_of_a_task(history: "History") -> None:
+    history.task("1", assigned_user_id="bob", due_date=datetime(2026, 8, 1, 23, 59, 59, tzinfo=UTC))
+    assert replayed(history).shown()[1] == {
+        Key("counter#tasks", "open#high#bob"): 1,
+        Key("counter#tasks-due", "2026-08-01#bob"): 1,
+    }
+    history.append("task#1", *STEPS["start"])
+    history.now = datetime(2026, 3, 3, 12, 0, 0, 900_000, tzinfo=UTC)
+    history.append("task#1", *STEPS["close"])
+    assert replayed(history).shown()[1] == {
+        Key("counter#tasks", "closed#high#bob"): 1,
+        Key("counter#tasks-closed", "2026-03-03#count"): 1,
+        Key("counter#tasks-closed", "2026-03-03#seconds"): 2 * 86_400,
+    }
+    history.append("task#1", *STEPS["reopen"])
+    assert replayed(history).shown()[1] == {
+        Key("counter#tasks", "in_progress#high#bob"): 1,
+        Key("counter#tasks-due", "2026-08-01#bob"): 1,
+    }
+    history.append("task#1", *STEPS["delete"])
+    assert replayed(history).shown()[1] == {}
 
 
 # ---- on DynamoDB
@@ -552,17 +650,21 @@ def test_a_batch_of_stream_records_becomes_rows_and_counters(stored: "History", 
     task = items["task#t", "task"]
     assert [task[name] for name in ("version", "gsi1pk", "gsi2pk")] == [
         {"N": "4"},
-        {"S": "tasks#in_progress"},
-        {"S": "assignee#bob"},
+        {"S": "tasks#in_progress#high"},
+        {"S": "assignee#bob#in_progress"},
     ]
     assert json.loads(items["task#t", "comment#000000"]["data"]["S"])["user_id"] == "bob"
-    assert items["creator#ann", task["gsi1sk"]["S"]]["data"]["S"] == "t"
+    assert task["gsi1sk"] == task["gsi2sk"]
+    assert ("creator#ann", task["gsi1sk"]["S"]) in items
+    due = items["due#open", f"{timestamp(stored.commits[1].at)}#t"]["data"]["S"]
+    assert json.loads(due) == {"assigned_user_id": "bob", "created_by": "ann", "event_id": None}
     user = items["user#ann", "user"]["data"]["S"]
     assert (json.loads(user)["full_name"], json.loads(user)["email"]) == ("Ann Example", "ann@example.com")
     assert "$2b$" not in user
-    assert counter(view_items, views.TASKS_COUNTER) == {"in_progress#high": 1}
+    assert counter(view_items, views.TASKS_COUNTER) == {"in_progress#high#bob": 1}
     assert counter(view_items, views.EVENTS_COUNTER) == {"2026-03-01#aws.guardduty#4": 1}
-    assert list(counter(view_items, views.EVENT_SHARDS_COUNTER).values()) == [1]
+    (day,) = [sk for pk, sk in items if pk == views.EVENT_DAYS]
+    assert day.startswith(row["pk"]["S"].removeprefix("event#"))
 
 
 @pytest.mark.parametrize("order", ["reversed", "twice", "holes", "split"])
@@ -613,7 +715,7 @@ def test_a_row_outrun_between_read_and_write_is_read_again(
 
     assert moved == 1
     assert view_items()["task#1", "task"]["version"]["N"] == "2"
-    assert counter(view_items, views.TASKS_COUNTER) == {"open#high": 1}
+    assert counter(view_items, views.TASKS_COUNTER) == {"open#high#": 1}
 
 
 def test_a_crash_between_transactions_heals_with_the_next_delivery(
@@ -632,12 +734,12 @@ def test_a_crash_between_transactions_heals_with_the_next_delivery(
         crashing.setattr(views, "_groups", cut)
         with pytest.raises(CrashError):
             projector.handler(batch(stored, stored.commits), None)
-    assert counter(view_items, views.TASKS_COUNTER) == {"open#high": 1}
+    assert counter(view_items, views.TASKS_COUNTER) == {"open#high#": 1}
     calls.clear()
     projector.handler(batch(stored, stored.commits), None)
 
     assert calls.operations.count("TransactWriteItems") == 1
-    assert counter(view_items, views.TASKS_COUNTER) == {"open#high": 2}
+    assert counter(view_items, views.TASKS_COUNTER) == {"open#high#": 2}
 
 
 def test_a_parked_stream_is_visible_and_its_mark_goes_with_the_fix(
@@ -770,7 +872,8 @@ def test_more_than_a_hundred_items_go_in_several_transactions_each_whole(stored:
     for items in written:
         puts = [item["Put"]["Item"] for item in items if "Put" in item]
         tasks = {item["pk"]["S"].partition("#")[2] for item in puts if item["pk"]["S"].startswith("task#")}
-        assert tasks == {item["data"]["S"] for item in puts if item["pk"]["S"].startswith("creator#")}
+        pointed = {item["sk"]["S"].partition("#")[2] for item in puts if item["pk"]["S"].startswith("creator#")}
+        assert tasks == pointed
         (update,) = [item["Update"] for item in items if "Update" in item]
         assert {"N": str(len(tasks))} in update["ExpressionAttributeValues"].values()
 
@@ -804,3 +907,89 @@ def test_a_source_of_any_length_is_counted_under_a_key_that_dynamodb_takes(histo
 
     for key in replayed(history).counters:
         assert len(key.sk.encode()) <= 1_024
+
+
+INDEXES = (("gsi1pk", "gsi1sk"), ("gsi2pk", "gsi2sk"))
+
+
+def write_units(request: Mapping[str, Any], before: Mapping[tuple[str, str], Any]) -> int:
+    """What a transaction costs, its items being smaller than 1 KB, over what stood there before.
+
+    From "Read and write capacity" and "Using Global Secondary Indexes" in the DynamoDB Developer Guide: 2 units for
+    each item; 1 for each index entry that is put or removed, 2 for one whose key changes.
+    """
+    units = 0
+    for written in request["TransactItems"]:
+        ((kind, what),) = written.items()
+        item = what.get("Item") or what.get("Key")
+        assert len(json.dumps(item)) < 1_024
+        old = before.get((item["pk"]["S"], item["sk"]["S"]), {})
+        new = item if kind == "Put" else {}
+        units += 2
+        for index in INDEXES:
+            entries = [[entry[name] for name in index] for entry in (old, new) if index[0] in entry]
+            units += len(entries) - (len(entries) == 2 and entries[0] == entries[1])
+    return units
+
+
+UNITS: Mapping[str, tuple[Sequence[Sequence["DomainEvent"]], float]] = {
+    # what happened before, with the operation last, and what the plan in infra.views says of it
+    "title": ((STEPS["due"], [LATER.model_copy(update={"title": "Another"})]), 4),
+    "priority": ((STEPS["low"],), 5),
+    "status": ((STEPS["start"],), 6),
+    "closed": ((STEPS["start"], STEPS["close"]), 6),
+    "reassigned": (([TaskAssigned(user_id="cat")],), 5),
+    "given back to its creator": (([TaskAssigned(user_id="ann")],), 7),
+    "given back to nobody": (([TaskAssigned()],), 4),
+    "commented": ((STEPS["comment"],), 6),
+    "deleted": ((STEPS["delete"],), 4 + 2),
+    "due date set": ((STEPS["due"],), 4 + 2),
+    "due date changed": ((STEPS["due"], STEPS["due later"]), 4 + 4),
+    "closed with a due date": ((STEPS["due"], STEPS["start"], STEPS["close"]), 6 + 4),
+    "reassigned with a due date": ((STEPS["due"], [TaskAssigned(user_id="cat")]), 5 + 2),
+}
+
+
+@pytest.mark.parametrize(
+    ("operation", "size"), [("status", 100), *((operation, 20) for operation in UNITS if operation != "status")]
+)
+def test_write_units_of_a_change_of_a_task_in_a_batch(
+    stored: "History", view_items: Items, calls: "Calls", operation: str, size: int
+) -> None:
+    steps, units = UNITS[operation]
+    for number in range(size):
+        stored.task(f"{number:02}", assigned_user_id="bob")
+    for step in steps[:-1]:
+        for number in range(size):
+            stored.append(f"task#{number:02}", *step)
+    projector.handler(batch(stored, stored.commits), None)
+    before = view_items()
+    calls.clear()
+    operations = [stored.append(f"task#{number:02}", *steps[-1]) for number in range(size)]
+
+    projector.handler(batch(stored, operations), None)
+
+    written = [request for name, request in calls if name == "TransactWriteItems"]
+    spent = sum(write_units(request, before) for request in written) / size
+    assert units <= spent <= units + 0.5  # the rest is the counters', which the batch shares
+
+
+@pytest.mark.parametrize(
+    ("fields", "units"),
+    [
+        ({"assigned_user_id": "ann"}, 4),
+        ({"assigned_user_id": "bob"}, 6),
+        ({}, 5),
+        ({"assigned_user_id": "bob", "event_id": "1-x"}, 8),
+        ({"assigned_user_id": "ann", "due_date": datetime(2026, 8, 1, tzinfo=UTC)}, 6),
+    ],
+)
+def test_write_units_of_a_new_task(stored: "History", calls: "Calls", fields: dict[str, Any], units: float) -> None:
+    for number in range(20):
+        stored.task(f"{number:02}", **fields)
+    calls.clear()
+
+    projector.handler(batch(stored, stored.commits), None)
+
+    spent = sum(write_units(request, {}) for name, request in calls if name == "TransactWriteItems") / 20
+    assert units <= spent <= units + 0.5

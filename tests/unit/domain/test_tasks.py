@@ -1,7 +1,7 @@
 """The rules of tasks: what each command does to a task, and what it refuses."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +12,7 @@ from domain.commit import Recorded
 from domain.decider import Context
 from domain.errors import InvalidError, NotFoundError, StateConflictError
 from domain.event import DomainEvent
+from domain.task_shape import shown_changes
 from domain.tasks import (
     MAX_COMMENTS,
     TASKS,
@@ -27,6 +28,7 @@ from domain.tasks import (
     TaskAssigned,
     TaskCommented,
     TaskCreated,
+    TaskDeleted,
     TaskDetailsChanged,
     TaskStatusChanged,
     assign,
@@ -34,9 +36,14 @@ from domain.tasks import (
     change_status,
     comment,
     create,
+    delete,
     from_event,
+    is_overdue,
 )
 from domain.users import UserRegistered
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 NOW = datetime(2026, 4, 1, 12, 0, tzinfo=UTC)
 CONTEXT = Context(at=NOW, by="ada")
@@ -476,3 +483,60 @@ def test_a_task_takes_a_limited_number_of_comments() -> None:
     full = TASKS.evolve(full, Recorded(said, 2, NOW, "ada"))
     with pytest.raises(StateConflictError, match="250 comments"):
         comment(full, CommentOnTask(comment="too many"), "c")
+
+
+# ---- deleting
+
+
+def test_a_deleted_task_takes_no_command_any_more() -> None:
+    assert delete(task()) == [TaskDeleted()]
+    gone = task(TaskDeleted())
+    assert (gone.is_deleted, gone.updated_at) == (True, NOW + timedelta(minutes=1))
+    commands: list[Callable[[], object]] = [
+        lambda: delete(gone),
+        lambda: change(gone, ChangeTask(title="Disk full"), CONTEXT),
+        lambda: change_status(gone, ChangeTaskStatus(status=Status.IN_PROGRESS)),
+        lambda: assign(gone, "bob"),
+        lambda: comment(gone, CommentOnTask(comment="Hello?"), "c1"),
+    ]
+    for command in commands:
+        with pytest.raises(NotFoundError):
+            command()
+
+
+def test_a_task_that_does_not_exist_cannot_be_deleted() -> None:
+    with pytest.raises(NotFoundError):
+        delete(None)
+
+
+# ---- overdue
+
+
+def due(at: datetime | None) -> TaskDetailsChanged:
+    return TaskDetailsChanged(
+        title=CREATED.title, description=CREATED.description, priority=CREATED.priority, due_date=at
+    )
+
+
+def test_a_task_is_overdue_after_its_due_date_until_it_is_closed() -> None:
+    late = due(NOW - timedelta(milliseconds=1))
+    assert is_overdue(task(late), NOW)
+    assert is_overdue(task(late, *moved(Status.IN_PROGRESS)), NOW)
+    assert not is_overdue(task(late, *moved(Status.IN_PROGRESS, Status.CLOSED)), NOW)
+    assert is_overdue(task(late, *moved(Status.IN_PROGRESS, Status.CLOSED, Status.IN_PROGRESS)), NOW)
+    assert not is_overdue(task(due(NOW)), NOW)
+    assert not is_overdue(task(due(None)), NOW)
+
+
+# ---- how its events are shown
+
+
+def test_what_an_event_says_is_shown_with_times_in_unix_seconds_and_without_empty_fields() -> None:
+    assert shown_changes(due(NOW)) == {
+        "title": CREATED.title,
+        "description": CREATED.description,
+        "priority": "high",
+        "due_date": int(NOW.timestamp()),
+    }
+    assert "due_date" not in shown_changes(due(None))
+    assert shown_changes(TaskDeleted()) == {}

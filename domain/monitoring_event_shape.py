@@ -1,7 +1,8 @@
 """How a monitoring event looks to the outside. Times are Unix seconds."""
 
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
 from typing_extensions import TypedDict
 
 from domain.sources.mapping import State
@@ -13,21 +14,21 @@ class EventShown(TypedDict):
     id: str
     source: str
     detail_type: str
-    account: str | None
-    region: str | None
+    account: Annotated[str | None, Field(description="that is affected, which need not be the sender's")]
+    region: Annotated[str | None, Field(description="that is affected")]
     title: str
     text: str | None
-    resource: str | None
+    resource: Annotated[str | None, Field(description="the one that is affected: an ARN or an id")]
     resources: list[str]
-    severity: int
-    state: State
-    status: str | None
-    fingerprint: str
-    order: int
+    severity: Annotated[int, Field(description="0 info, 1 low, 2 medium, 3 high, 4 critical, 5 emergency")]
+    state: Annotated[State, Field(description="what it says about the problem that it is about")]
+    status: Annotated[str | None, Field(description="the source's own word for the state, such as `ALARM`")]
+    fingerprint: Annotated[str, Field(description="the same for every event about the same problem")]
+    order: Annotated[int, Field(description="orders the events of one fingerprint: the source's time or version")]
     console_url: str | None
-    quiet: str | None
-    unmapped: list[str]
-    published_at: int
-    updated_at: int
-    expired_at: int
+    quiet: Annotated[str | None, Field(description="why nobody is to be told; null if people are")]
+    unmapped: Annotated[list[str], Field(description="what was odd about the message")]
+    published_at: Annotated[int, Field(description="the source's time")]
+    updated_at: Annotated[int, Field(description="when it arrived")]
+    expired_at: Annotated[int, Field(description="when it will be removed")]
     detail: Any

@@ -1,4 +1,8 @@
-"""Monitoring events: a row for each, counted by the day it was received, its source and its severity."""
+"""Monitoring events: a row for each, counted by the day it was received, its source and its severity.
+
+Beside it stands a row that says that its day and shard hold events. It depends on nothing but the event, so that it
+may be put again and again, in any order; it names the day of the expiry too, so that a late event's outlives others.
+"""
 
 import json
 from collections.abc import Sequence
@@ -6,7 +10,7 @@ from collections.abc import Sequence
 from domain.commit import Commit, Recorded
 from domain.monitoring_events import MonitoringEventRecorded, event_id
 from infra.views import (
-    EVENT_SHARDS_COUNTER,
+    EVENT_DAYS,
     EVENTS_COUNTER,
     CounterMoves,
     Key,
@@ -17,6 +21,8 @@ from infra.views import (
     utc_day,
 )
 from projections.projection import Folded
+
+_DAY = 86_400
 
 _COUNTED_SOURCE = 200
 """Characters of a source that its counter's key keeps: a sort key has at most 1,024 bytes (DynamoDB quotas), and a
@@ -47,25 +53,23 @@ class MonitoringEventProjection:
             "expired_at": event.expires_at,
         }
         key = _key(stream, event.published_at)
-        return Folded(
-            Row(
-                key.pk,
-                key.sk,
-                version=recorded.version,
-                data=json.dumps(shown, ensure_ascii=False, separators=(",", ":")),
-                detail=pack(json.dumps(event.message.get("detail"), ensure_ascii=False, separators=(",", ":"))),
-                ttl=event.expires_at,
-            )
+        until = (event.expires_at // _DAY + 1) * _DAY
+        row = Row(
+            key.pk,
+            key.sk,
+            version=recorded.version,
+            data=json.dumps(shown, ensure_ascii=False, separators=(",", ":")),
+            detail=pack(json.dumps(event.message.get("detail"), ensure_ascii=False, separators=(",", ":"))),
+            ttl=event.expires_at,
         )
+        day = Row(EVENT_DAYS, f"{key.pk.partition('#')[2]}#{until}", version=0, data="", ttl=until)
+        return Folded(row, (day,))
 
     def contributions(self, row: Row) -> CounterMoves:
         """See `Projection.contributions`. By the day *received*, so that the row's expiry moves no counter."""
         shown = json.loads(row.data)
         received = utc_day(shown["updated_at"])
-        return {
-            Key(EVENTS_COUNTER, f"{received}#{shown['source'][:_COUNTED_SOURCE]}#{shown['severity']}"): 1,
-            Key(EVENT_SHARDS_COUNTER, row.pk.partition("#")[2]): 1,
-        }
+        return {Key(EVENTS_COUNTER, f"{received}#{shown['source'][:_COUNTED_SOURCE]}#{shown['severity']}"): 1}
 
 
 def _key(stream: str, published_at: int) -> Key:

@@ -90,6 +90,7 @@ def test_an_alarm_becomes_a_message_and_a_task_that_is_closed(system: System, ad
         "tasks/total": 1,
         "tasks/by_status/closed": 1,
         "tasks/by_priority/high": 1,
+        "tasks/closed_last_7_days": 1,
     }
 
 

@@ -2,7 +2,7 @@
 #   port=4570   another port for the local stack        stage=prod   another stage for deploy, logs, status
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env up down demo test lint types package deploy logs status lock clean
+.PHONY: help env up down demo test lint types openapi package deploy logs status lock clean
 
 bin := .venv/bin
 opsledger := $(bin)/opsledger
@@ -27,7 +27,7 @@ demo: env ## send real-shaped AWS events and show what becomes of them
 	@$(opsledger) demo
 
 test: lint types ## everything CI runs: lint, types, import rules, template, tests with coverage
-	@$(bin)/cfn-lint infra/template.yaml
+	@$(bin)/cfn-lint infra/template.yaml docs/account-role.yaml
 	@$(bin)/pytest --cov
 
 lint: env ## ruff: rules and format
@@ -37,6 +37,9 @@ lint: env ## ruff: rules and format
 types: env ## mypy --strict, and the direction of imports
 	@$(bin)/mypy
 	@$(bin)/lint-imports
+
+openapi: env ## renew docs/openapi.json, the API's document, from the code
+	@$(opsledger) openapi
 
 package: env ## build the artifact that is deployed
 	@$(opsledger) package

@@ -15,7 +15,7 @@ from domain.errors import (
     VersionMismatchError,
 )
 from infra.event_store import CommitTooLargeError, ConflictError
-from infra.request import BadRequestError, BadTokenError, TooLargeError
+from infra.request import BadRequestError, BadTokenError, MediaTypeError, NotAcceptableError, TooLargeError
 from infra.settings import MAX_BODY_BYTES
 
 logger = Logger()
@@ -40,6 +40,8 @@ _KINDS = (
     _Kind(StateConflictError, 409, "Conflict"),
     _Kind(BadTokenError, 401, "Log in first", headers={"WWW-Authenticate": "Bearer"}),
     _Kind(BadRequestError, 400, "Unreadable request"),
+    _Kind(NotAcceptableError, 406, "Not acceptable"),
+    _Kind(MediaTypeError, 415, "Not JSON", "Send the body as JSON, with `Content-Type: application/json`."),
     _Kind(TooLargeError, 413, "Too large", f"A body may have {MAX_BODY_BYTES:,} bytes."),
     _Kind(CommitTooLargeError, 413, "Too large", "This does not fit into one change; make it smaller."),
     _Kind(ConflictError, 409, "Conflict", "Others changed this at the same time; try again.", {"Retry-After": "1"}),

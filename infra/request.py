@@ -1,6 +1,8 @@
 """One request to the REST API: its body, query, headers and caller, each checked as it is asked for."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cached_property
 from typing import Annotated, Any, Protocol, TypeVar
 
@@ -9,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from domain.commit import CommandKey
 from domain.errors import FieldFault, InvalidError
-from domain.permissions import Caller
+from domain.permissions import Caller, Role
 from infra.request_digest import digest
 from infra.settings import IDEMPOTENCY_KEY_LENGTH, MAX_BODY_BYTES
 
@@ -22,6 +24,14 @@ class BadRequestError(Exception):
 
 class TooLargeError(Exception):
     """A body over the limit."""
+
+
+class MediaTypeError(Exception):
+    """A body that is said to be something else than JSON."""
+
+
+class NotAcceptableError(Exception):
+    """A client that does not want what the route answers."""
 
 
 class BadTokenError(Exception):
@@ -38,7 +48,7 @@ class Callers(Protocol):
 class Query(BaseModel):
     """The parameters of a route's query; unknown ones are refused, so that a misspelt filter is never lost."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 def _digits(value: object) -> object:
@@ -52,6 +62,8 @@ def _flag(value: object) -> object:
         raise ValueError("must be true or false")
     return value
 
+
+_NO_WEIGHT = re.compile(r"(?:^|;)\s*q=0(?:\.0*)?\s*(?:;|$)")
 
 QueryNumber = Annotated[int, BeforeValidator(_digits)]
 """A whole number in a query, digits only: pydantic would also take `1_0`, ` 5` and `5.0`."""
@@ -93,6 +105,18 @@ class Request:
         self._caller = callers.caller(token.strip())
         return self._caller
 
+    def recognise(self, callers: Callable[[], Callers]) -> None:
+        """Find out who calls an open route, if a valid access token tells; nobody is refused."""
+        if "authorization" in self._headers:
+            with suppress(BadTokenError):
+                self.admit(callers())
+
+    @property
+    def is_from_admin(self) -> bool:
+        """Whether an admin is known to call, who may do what admins may."""
+        caller = self._caller
+        return caller is not None and caller.role is Role.ADMIN and not caller.must_change_password
+
     @cached_property
     def correlation_id(self) -> str:
         """The client's `X-Correlation-Id` if it is a plain word, else a new one."""
@@ -111,6 +135,19 @@ class Request:
         """Of the page that a browser sent it for."""
         return self._headers.get("origin")
 
+    def check_accepts(self, media_type: str) -> None:
+        """Whether the client takes such an answer, or one that is a problem; without an `Accept`, it takes any.
+
+        Raises:
+            NotAcceptableError: its `Accept` leaves out both (RFC 9110, section 12.5.1).
+        """
+        given = self._headers.get("accept", "").strip()
+        ranges = [text.partition(";") for text in given.lower().split(",")]
+        taken = {name.strip() for name, _, parameters in ranges if not _NO_WEIGHT.search(parameters)}
+        wide = f"{media_type.partition('/')[0]}/*"
+        if given and not taken & {media_type, wide, "*/*", "application/problem+json"}:
+            raise NotAcceptableError(f"This route answers {media_type}; let Accept name it, or leave it out.")
+
     def body(self, model: type[Model], *, may_be_empty: bool = False) -> Model:
         """The JSON body as a model.
 
@@ -118,10 +155,14 @@ class Request:
             may_be_empty: no body at all counts as `{}`.
 
         Raises:
+            MediaTypeError: its `Content-Type` is none of JSON. Without one, it is taken for JSON.
             TooLargeError: it has more than MAX_BODY_BYTES.
             BadRequestError: it is not JSON.
             InvalidError: it does not fit the model; each field is named.
         """
+        media_type = self._headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+        if self._body and media_type != "application/json" and not media_type.endswith("+json"):
+            raise MediaTypeError
         try:
             return model.model_validate_json(self._body or (b"{}" if may_be_empty else b""))
         except ValidationError as error:
@@ -131,8 +172,12 @@ class Request:
         """The query's parameters as a model.
 
         Raises:
-            InvalidError: a parameter is unknown or not valid; each is named.
+            InvalidError: a parameter is unknown, not valid or given twice; each is named.
         """
+        given = self._event.get("multiValueQueryStringParameters") or {}
+        repeated = [name for name, values in given.items() if len(values or ()) > 1]
+        if repeated:
+            raise InvalidError(*(FieldFault(name, "is given more than once") for name in repeated))
         try:
             return model.model_validate(self._event.get("queryStringParameters") or {})
         except ValidationError as error:

@@ -1,15 +1,16 @@
 """The REST API's frame, the same for both functions: routes with one permission each, tokens, problems, headers.
 
 A handler parses, calls and answers; everything else (who calls, what they may do, how errors are shown, correlation
-ids) happens here. What a handler takes and gives is said once, in its signature: a parameter `body` or `query` is
-parsed as its annotation says, `Answer[…]` is what it answers, and the API's document is made from the same.
+ids, which pages may call) happens here. What a handler takes and gives is said once, in its signature: a parameter
+`body` or `query` is parsed as its annotation says, `Answer[…]` is what it answers, and the API's document is made from
+the same.
 """
 
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_args
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
@@ -17,12 +18,13 @@ from pydantic import BaseModel
 from typing_extensions import TypedDict
 
 from domain.errors import ForbiddenError, NotFoundError
-from domain.permissions import Permission
+from domain.permissions import Caller, Permission
+from infra import cors, documents
 from infra.problems import Refusal, problem, refusal_for
 from infra.request import Callers, Query, Request
 from infra.settings import MAX_ID_LENGTH
 
-__all__ = ["Answer", "Api", "ListOf", "Request", "Route"]
+__all__ = ["Answer", "Api", "Html", "JsonText", "ListOf", "Request", "Route"]
 
 logger = Logger()
 Body = TypeVar("Body")
@@ -36,12 +38,24 @@ class ListOf(TypedDict, Generic[Item]):
     next: str | None
 
 
+class Html(str):
+    """A page, answered as it is."""
+
+    __slots__ = ()
+
+
+class JsonText(str):
+    """JSON that is written already."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True)
 class Answer(Generic[Body]):
     """What a handler answers.
 
     Attributes:
-        body: None for an answer without one (204).
+        body: written as JSON unless it is `Html` or `JsonText`; None for an answer without one (204).
         stream: whose version `version` is, for a client that wants to read what it wrote (`Stream-Version`).
         version: becomes the `ETag`.
     """
@@ -63,6 +77,8 @@ class Route:
         path: with parameters in angle brackets, `/tasks/<task_id>`.
         status: of its success.
         body_optional: whether no body at all counts as `{}`.
+        before_password_change: whether it is open to those who must change their password before anything else.
+        recognises: whether an open route tells more to some: who has a valid access token is known then.
     """
 
     method: str
@@ -71,6 +87,8 @@ class Route:
     handler: Handler
     status: int = 200
     body_optional: bool = False
+    before_password_change: bool = False
+    recognises: bool = False
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -86,6 +104,17 @@ class Route:
         query: type[Query] = self.handler.__annotations__.get("query", Query)
         return query
 
+    @cached_property
+    def answer(self) -> Any:
+        """What its `Answer` holds."""
+        (body,) = get_args(self.handler.__annotations__["return"])
+        return body
+
+    @property
+    def media_type(self) -> str:
+        """Of its answer."""
+        return "text/html" if self.answer is Html else "application/json"
+
 
 class Api:
     """The routes of one function.
@@ -98,7 +127,7 @@ class Api:
         self.routes: list[Route] = []
         self._callers = callers
         self._resolver = APIGatewayRestResolver()
-        self._resolver.not_found(lambda _error: self._not_found())
+        self._resolver.not_found(lambda _error: self._not_routed())
 
     def route(
         self, method: str, path: str, permission: Permission, handler: Handler, status: int = 200, **more: bool
@@ -123,13 +152,28 @@ class Api:
                 caller = request.admit(self._callers())
                 if not caller.may(route.permission):
                     raise ForbiddenError(f"This needs the permission {route.permission}.")  # noqa: TRY301
+                if caller.must_change_password and not _own_way_out(route, parameters, caller):
+                    raise ForbiddenError("Change your password first: PUT /users/{id}/password.")  # noqa: TRY301
+            elif route.recognises:
+                request.recognise(self._callers)
+            request.check_accepts(route.media_type)
             answer = route.handler(request, **_arguments(route, request, parameters))
         except Exception as error:  # noqa: BLE001 - every error becomes a problem; unknown ones are logged there
             return self._refused(request, refusal_for(error), str(route))
         return self._answered(request, answer, route)
 
-    def _not_found(self) -> Response[str]:
-        return self._refused(self._request(""), problem(404, "Not found", "There is no such route."), "none")
+    def _not_routed(self) -> Response[str]:
+        """Another method of a path that has routes, perhaps the other function's; a preflight; or nothing at all."""
+        method, path = self._resolver.current_event.http_method.upper(), self._resolver.current_event.path
+        request, methods = self._request(""), documents.methods_of(path)
+        allow = {"Allow": ", ".join([*methods, "OPTIONS"])}
+        if not methods or method in methods:
+            refusal = problem(404, "Not found", "There is no such route.")
+        elif method == "OPTIONS":
+            return _response(request, 204, None, "", {**allow, **cors.preflight_headers(request.origin, methods)})
+        else:
+            refusal = problem(405, "Method not allowed", f"This path has {allow['Allow']}.", allow)
+        return self._refused(request, refusal, "none")
 
     def _request(self, route: str) -> Request:
         request = Request(self._resolver.current_event.raw_event, route)
@@ -143,12 +187,16 @@ class Api:
             if answer.stream is not None:
                 headers["Stream-Version"] = f"{answer.stream}@{answer.version}"
         logger.info("answered", extra={"route": str(route), "status": route.status})
-        return _response(request, route.status, "application/json", answer.body, headers)
+        return _response(request, route.status, _media_type(route, answer.body), _text(answer.body), headers)
 
     def _refused(self, request: Request, refusal: Refusal, route: str) -> Response[str]:
         status = refusal.problem["status"]
         logger.info("refused", extra={"route": route, "status": status})
-        return _response(request, status, "application/problem+json", refusal.problem, refusal.headers)
+        return _response(request, status, "application/problem+json", _text(refusal.problem), refusal.headers)
+
+
+def _own_way_out(route: Route, parameters: Mapping[str, str], caller: Caller) -> bool:
+    return route.before_password_change and parameters.get("user_id", caller.user_id) == caller.user_id
 
 
 def _arguments(route: Route, request: Request, parameters: Mapping[str, str]) -> dict[str, Any]:
@@ -163,15 +211,30 @@ def _arguments(route: Route, request: Request, parameters: Mapping[str, str]) ->
     return arguments
 
 
-def _response(request: Request, status: int, content_type: str, body: Any, headers: Mapping[str, str]) -> Response[str]:
+def _media_type(route: Route, body: Any) -> str | None:
+    if body is None:
+        return None
+    return f"{route.media_type}; charset=utf-8" if route.media_type.startswith("text/") else route.media_type
+
+
+def _text(body: Any) -> str:
+    if body is None:
+        return ""
+    return body if isinstance(body, Html | JsonText) else json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+
+
+def _response(
+    request: Request, status: int, content_type: str | None, body: str, headers: Mapping[str, str]
+) -> Response[str]:
     return Response(
         status_code=status,
         content_type=content_type,
-        body="" if body is None else json.dumps(body, ensure_ascii=False, separators=(",", ":")),
+        body=body,
         headers={
             "Cache-Control": "no-store",
             "X-Content-Type-Options": "nosniff",
             "X-Correlation-Id": request.correlation_id,
+            **cors.answer_headers(request.origin),
             **headers,
         },
     )

@@ -1,4 +1,4 @@
-"""`opsledger package` and `opsledger deploy`: the artifact, and bringing it to AWS."""
+"""`opsledger package`, `opsledger openapi` and `opsledger deploy`: what is deployed, and bringing it to AWS."""
 
 from typing import Annotated
 
@@ -26,6 +26,15 @@ def package(*, architecture: ArchitectureOption = "") -> None:
         f"{artifact.path}\n{artifact.size / 1e6:.1f} MB, unpacked {artifact.unpacked / 1e6:.1f} of AWS Lambda's 250 MB",
         soft_wrap=True,
     )
+
+
+@app.command()
+def openapi() -> None:
+    """Renew docs/openapi.json, the API's document, from the code."""
+    from ops import openapi as document  # noqa: PLC0415
+
+    document.FILE.write_text(document.text(), encoding="utf-8")
+    console.print(f"{document.FILE}", soft_wrap=True)
 
 
 @app.command()

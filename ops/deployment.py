@@ -77,6 +77,8 @@ def deploy(
         console.print(f"{config.stack_name} is up to date.")
     if config.is_local:
         emulator_gaps.fill(config, template.table_features(document))
+        for api, responses in template.gateway_responses(document).items():
+            emulator_gaps.answer_for_the_gateway(config, responses, api)
     return stack.outputs(config)
 
 

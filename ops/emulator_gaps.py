@@ -5,7 +5,7 @@ Everything is taken from the template and from the stack's own resources; nothin
 
 import base64
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ops.aws import SessionConfig
@@ -29,6 +29,30 @@ def fill(config: SessionConfig, tables: Iterable[TableFeatures]) -> None:
         if stream is not None:
             arn = kinesis.describe_stream_summary(StreamName=stream)["StreamDescriptionSummary"]["StreamARN"]
             _send_changes_to(dynamodb, name, arn)
+
+
+def answer_for_the_gateway(config: SessionConfig, responses: Mapping[str, Mapping[str, Any]], api: str) -> None:
+    """Let the gateway's own answers look as the template says. Doing it again changes nothing.
+
+    Args:
+        responses: `GatewayResponses` of the template's API, by type.
+        api: its logical id. Its stage has the name of ours.
+    """
+    gateway, api_id = config.client("apigateway"), _physical_ids(config)[api]
+    changed = False
+    for kind, told in responses.items():
+        headers = told.get("ResponseParameters", {}).get("Headers", {})
+        wanted: dict[str, Any] = {
+            "responseParameters": {f"gatewayresponse.header.{name}": value for name, value in headers.items()},
+            "responseTemplates": told.get("ResponseTemplates", {}),
+            **({"statusCode": told["StatusCode"]} if "StatusCode" in told else {}),
+        }
+        now = gateway.get_gateway_response(restApiId=api_id, responseType=kind)
+        if any(now.get(name) != value for name, value in wanted.items()):
+            gateway.put_gateway_response(restApiId=api_id, responseType=kind, **wanted)
+            changed = True
+    if changed:  # they are in force from the next deployment on
+        gateway.create_deployment(restApiId=api_id, stageName=config.stage)
 
 
 def update_outputs(config: SessionConfig, source: TemplateSource, change_set: ChangeSet) -> bool:

@@ -9,6 +9,7 @@ The local stack runs functions on this machine's Python. On Linux with Python 3.
 to AWS; elsewhere (macOS, another Python) a second variant is built whose compiled packages fit this machine.
 """
 
+import json
 import platform
 import shutil
 import sys
@@ -18,7 +19,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ops import bytecode, dependencies, paths
+from infra.documents import DOCUMENT, PACKAGED, PAGE
+from ops import api_page, bytecode, dependencies, paths
 from ops.archive import append_tree, content_hash
 from ops.errors import OpsError
 
@@ -116,6 +118,7 @@ def build(target: Target, *, project: Path = paths.PROJECT, build_folder: Path =
         code = scratch / "code"
         for package in PACKAGES:
             _copy_package(project / package, code / package)
+        _add_documents(project / "docs" / DOCUMENT, code / PACKAGED.parent.name / PACKAGED.name)
         bytecode.compile_tree(code, python=target.python)
         draft = scratch / "artifact.zip"
         shutil.copyfile(libraries, draft)
@@ -132,6 +135,14 @@ def _copy_package(source: Path, destination: Path) -> None:
         copy = destination / file.relative_to(source)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, copy)
+
+
+def _add_documents(document: Path, folder: Path) -> None:
+    """The API's document, without its indentation, and the page made from it: functions only read them."""
+    folder.mkdir()
+    content = json.loads(document.read_text(encoding="utf-8"))
+    (folder / DOCUMENT).write_text(json.dumps(content, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
+    (folder / PAGE).write_text(api_page.render(content), encoding="utf-8")
 
 
 def _shipped(package: Path) -> Iterable[Path]:

@@ -87,6 +87,15 @@ def parameters(document: dict[str, Any]) -> set[str]:
     return set(document.get("Parameters", {}))
 
 
+def gateway_responses(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """`GatewayResponses` of every REST API in the template, by its logical id."""
+    return {
+        logical_id: resource["Properties"].get("GatewayResponses", {})
+        for logical_id, resource in document.get("Resources", {}).items()
+        if resource.get("Type") == "AWS::Serverless::Api"
+    }
+
+
 def table_features(document: dict[str, Any]) -> list[TableFeatures]:
     """Of every DynamoDB table in the template."""
     return [

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ops import archive, bytecode, dependencies, packaging
+from ops import archive, bytecode, dependencies, openapi, packaging
 from ops.errors import OpsError
 
 
@@ -17,6 +17,8 @@ def project(tmp_path: Path) -> Path:
         (root / package / "__init__.py").write_text(f'"""{package}"""\n')
     (root / "infra" / "template.yaml").write_text("Resources: {}")
     (root / "templates" / "message.j2").write_text("{{ text }}")
+    (root / "docs").mkdir()
+    shutil.copyfile(openapi.FILE, root / "docs" / "openapi.json")
     return root
 
 
@@ -42,6 +44,7 @@ def test_the_artifact_holds_the_deployed_packages_with_byte_code_and_nothing_els
         names = made.namelist()
     assert {name.split("/")[0] for name in names} == {*packaging.PACKAGES, "library.py"}
     assert "templates/message.j2" in names
+    assert {"infra/packaged/openapi.json", "infra/packaged/api.html"} <= set(names)
     assert "infra/template.yaml" not in names
     assert any(name.startswith("domain/__pycache__/__init__.") for name in names)
 

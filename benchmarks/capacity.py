@@ -32,8 +32,19 @@ class Meter:
     def note(self, parsed: dict[str, Any], model: Any, **_: Any) -> None:
         """After a call."""
         self.calls += 1 + parsed.get("ResponseMetadata", {}).get("RetryAttempts", 0)
+        consistent = bool(self._params.get("ConsistentRead"))
         if model.name in _READS:
-            self.rcu += read_units(parsed.get("Items", ()), consistent=bool(self._params.get("ConsistentRead")))
+            self.rcu += read_units(parsed.get("Items", ()), consistent=consistent)
+            return
+        if model.name == "GetItem":
+            self.rcu += read_units([parsed.get("Item", {})], consistent=consistent)
+            return
+        if model.name == "BatchGetItem":  # each item is rounded up by itself
+            for table, wanted in self._params["RequestItems"].items():
+                found = parsed["Responses"].get(table, [])
+                absent = [{}] * (len(wanted["Keys"]) - len(found))
+                consistent = bool(wanted.get("ConsistentRead"))
+                self.rcu += sum(read_units([item], consistent=consistent) for item in [*found, *absent])
             return
         if model.name == "BatchWriteItem":  # for this the emulator does not say
             requests = [request for table in self._params["RequestItems"].values() for request in table]

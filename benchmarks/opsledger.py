@@ -10,7 +10,7 @@ from commands.execution import execute, new_id
 from commands.history import WarmHistories
 from commands.users import Users
 from domain.tasks import TASKS
-from domain.users import ChangeProfile, RegisterUser
+from domain.users import ChangeUser, RegisterUser
 from infra import clients
 from infra.commits import to_item
 from infra.event_store import DynamoDBEventStore
@@ -85,11 +85,12 @@ class Opsledger:
     def change_unique(self, number: int) -> Thunk:
         """A user's e-mail address: opened and sealed too, which the bare client is spared."""
         email = f"{new_id()}@example.com"
-        user_id = self.users.register(RegisterUser(email=email, full_name="Ann Example"), "$2b$12$" + "h" * 53, order())
+        user_id, registered = new_id(), RegisterUser(email=email, full_name="Ann Example")
+        self.users.register(user_id, registered, "$2b$12$" + "h" * 53, order())
 
         def run() -> object:
-            command = ChangeProfile(email=f"{number}.{new_id()}@example.com")
-            return self.users.change_profile(user_id, command, order())
+            command = ChangeUser(email=f"{number}.{new_id()}@example.com")
+            return self.users.change(user_id, command, order())
 
         return run
 

@@ -43,10 +43,16 @@ _PERMISSIONS = {Role.USER: frozenset(_USER), Role.ADMIN: frozenset(Permission)}
 
 
 class Caller(Value):
-    """Who sent a request, as the access token tells."""
+    """Who sent a request, as the access token tells.
+
+    Attributes:
+        must_change_password: somebody else chose it; until then they may do nothing else.
+    """
 
     user_id: str
     role: Role
+    session_id: str = ""
+    must_change_password: bool = False
 
     def may(self, permission: Permission) -> bool:
         return permission in _PERMISSIONS[self.role]

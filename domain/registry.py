@@ -3,9 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
+from domain.aws_configs import AWS_CONFIGS
 from domain.decider import Decider
+from domain.heartbeats import HEARTBEATS
+from domain.monitoring_config import MONITORING_CONFIG
 from domain.monitoring_events import MONITORING_EVENTS
+from domain.sessions import SESSIONS
 from domain.tasks import TASKS
 from domain.users import USERS
 
-DECIDERS: Mapping[str, Decider[Any]] = {decider.category: decider for decider in (MONITORING_EVENTS, TASKS, USERS)}
+DECIDERS: Mapping[str, Decider[Any]] = {
+    decider.category: decider
+    for decider in (MONITORING_EVENTS, TASKS, USERS, SESSIONS, AWS_CONFIGS, MONITORING_CONFIG, HEARTBEATS)
+}

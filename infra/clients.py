@@ -15,26 +15,28 @@ if TYPE_CHECKING:
 
 
 @cache
-def _session() -> Any:
+def session() -> Any:
+    """The process's one botocore session: it parses botocore's data files once, whatever is made from it."""
     # botocore alone: boto3 adds import time and nothing that is used here.
     import botocore.session  # noqa: PLC0415
 
     return botocore.session.get_session()
 
 
-def _client(service: str) -> Any:
+def _client(service: str, *, read_timeout: int = 10, attempts: int = 4, **more: Any) -> Any:
     from botocore.config import Config  # noqa: PLC0415
 
-    return _session().create_client(
+    return session().create_client(
         service,
         config=Config(
             parameter_validation=False,
             user_agent="opsledger",
             connect_timeout=2,
-            read_timeout=10,
-            retries={"mode": "standard", "total_max_attempts": 4},
+            read_timeout=read_timeout,
+            retries={"mode": "standard", "total_max_attempts": attempts},
             max_pool_connections=25,
         ),
+        **more,
     )
 
 
@@ -60,3 +62,13 @@ def kms() -> "KMSClient":
 def secretsmanager() -> "SecretsManagerClient":
     client: SecretsManagerClient = _client("secretsmanager")
     return client
+
+
+def sts(*, region: str | None = None, **credentials: str) -> Any:
+    """A client of a Region's STS, which gives up within 10 seconds: somebody waits for what it says.
+
+    Args:
+        region: by default the function's own.
+        credentials: as botocore names them (`aws_access_key_id` ...); by default the function's own.
+    """
+    return _client("sts", read_timeout=3, attempts=2, region_name=region, **credentials)

@@ -14,6 +14,7 @@ class MemoryEventStore:
         self.streams: dict[str, list[Commit]] = {}
         self.owners: dict[str, str] = {}
         self.counts: dict[str, int] = {}
+        self.stops: dict[str, int] = {}
         self._lock = Lock()
 
     def append(self, commit: Commit, guards: Sequence[GuardWrite] = ()) -> None:
@@ -36,12 +37,14 @@ class MemoryEventStore:
                 self.streams.setdefault(commit.stream, []).append(commit)
 
     def _guard(self, guards: Sequence[GuardWrite]) -> None:
-        owners, counts = dict(self.owners), dict(self.counts)
+        owners, counts, stops = dict(self.owners), dict(self.counts), dict(self.stops)
         for guard in guards:
             (kind, write), *_ = guard.action.items()
             key = (write["Item"] if kind == "Put" else write["Key"])["pk"]["S"]
             values = write.get("ExpressionAttributeValues", {})
-            if kind == "Put" and key not in owners:
+            if kind == "Put" and "at" in write["Item"]:
+                stops[key] = int(write["Item"]["at"]["N"])
+            elif kind == "Put" and key not in owners:
                 owners[key] = write["Item"]["owner"]["S"]
             elif kind == "Delete" and owners.get(key) == values[":owner"]["S"]:
                 del owners[key]
@@ -49,7 +52,7 @@ class MemoryEventStore:
                 counts[key] = counts.get(key, 0) + int(values[":by"]["N"])
             else:
                 raise GuardRefusedError
-        self.owners, self.counts = owners, counts
+        self.owners, self.counts, self.stops = owners, counts, stops
 
     def _at(self, stream: str, version: int) -> Commit | None:
         return next((commit for commit in self.streams.get(stream, ()) if commit.version == version), None)

@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import PutError, UpdateError
-from pynamodb.models import Model
 from typing_extensions import TypedDict
 
+from infra.pynamodb_session import Model
 from infra.settings import LEASE_SECONDS
 
 if TYPE_CHECKING:

@@ -14,14 +14,17 @@ class UnusableSecretError(RuntimeError):
     """A secret that is not a JSON object of texts. Its content is not in the message."""
 
 
-def secret(arn: str) -> Mapping[str, str]:
-    """The texts in a secret, by name, at most SECRET_CACHE_SECONDS old.
+def secret(arn: str, max_age: float = SECRET_CACHE_SECONDS) -> Mapping[str, str]:
+    """The texts in a secret, by name.
+
+    Args:
+        max_age: seconds since it was read.
 
     Raises:
         UnusableSecretError: if it is no JSON object of texts.
     """
     read_at, content = _cache.get(arn, (0.0, {}))
-    if not read_at or time.monotonic() - read_at > SECRET_CACHE_SECONDS:
+    if not read_at or time.monotonic() - read_at > max_age:
         content = _parsed(arn, clients.secretsmanager().get_secret_value(SecretId=arn)["SecretString"])
         _cache[arn] = (time.monotonic(), content)
     return content

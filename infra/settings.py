@@ -25,13 +25,32 @@ def number(name: str, default: int) -> int:
 
 
 ACCESS_TOKEN_LIFETIME = timedelta(minutes=15)
-"""Short, because an access token is not looked up anywhere and so cannot be taken back."""
+"""Short: the longer, the longer a token that leaks is good, unless its session is ended."""
+
+MAX_ACCESS_TOKEN_LIFETIME = timedelta(minutes=60)
+"""The template allows no more. What ends tokens before their time is kept that long."""
 
 PASSWORD_ROUNDS = 12
 """bcrypt's cost: 2^12 rounds, about 0.2 s on one core (OWASP asks for 10 or more)."""
 
+STOPS_CACHE_SECONDS = 20.0
+STOPS_CACHED = 1_000
+"""How long, and of how many sessions, a process keeps that nothing ends their access tokens. With it a token is taken
+that much longer than it should be; without it every request would cost a call and two read units more."""
+
+ACCOUNT_LOGINS_AT_ONCE = 5
+ACCOUNT_LOGIN_SECONDS = 20
+"""Logins to one account that may fail in a row, and the time in which one more becomes possible."""
+
+ADDRESS_LOGINS_AT_ONCE = 20
+ADDRESS_LOGIN_SECONDS = 3
+"""The same for one source address, which may be that of a whole office."""
+
 SECRET_CACHE_SECONDS = 60.0
 """How long a secret read from Secrets Manager is used before it is read again. A read costs $0.05 per 10,000."""
+
+UNKNOWN_KEY_SECONDS = 10.0
+"""How old the token keys may be that refuse a token: its key may be newer. Forgers cause no more reads than this."""
 
 MAX_APPEND_ATTEMPTS = 8
 """How often a command is decided anew after a conflict, before the client is told to try again itself."""
@@ -55,6 +74,12 @@ MAX_PAGE = 200
 
 MAX_PAGE_BYTES = 4_000_000
 """A page ends early at this size: a Lambda answer may have 6 MB."""
+
+MAX_PAGE_ROWS = 2_000
+"""Rows that a page of a list may read in search of those that its filters take; then it ends early and says so."""
+
+READ_YOUR_WRITE_SECONDS = 2.0
+"""How long a read waits for the version that it was asked for. The views follow within half a second as a rule."""
 
 LEASE_SECONDS = 60
 """How long a sender holds a notification: longer than its function's time-out, so that only a dead one loses it."""
@@ -80,9 +105,24 @@ COMMANDS_KEPT = 100
 COMMANDS_KEPT_FOR = 86_400
 """A stream remembers its last named commands, and those of the last so many seconds: of these a repeat is known."""
 
+GARBAGE_THRESHOLD = 200_000
+"""New objects (less those freed) after which Python looks for cycles among them; 2,000 by default. What a function
+imports is 70,000 objects that stay: looking through them again and again takes a tenth of a cold start."""
+
 WARM_STREAMS = 256
 """Streams whose histories a process keeps, so that a change takes one round trip instead of two."""
 
 DATA_KEY_CACHE_SECONDS = 60.0
 DATA_KEYS_KEPT = 1_000
 """How long, and how many, keys of people a process keeps. A deleted key opens nothing any more after this time."""
+
+GENERATIONS_CACHE_SECONDS = 1.0
+"""How long a process keeps which generation of the views is live. A rebuild waits for longer than that."""
+
+HEARTBEAT_SECONDS = 60
+HEARTBEAT_EXPIRES_SECONDS = 86_400
+"""How often a heartbeat is appended, and how long it stays."""
+
+MAX_LAG_SECONDS = 120
+"""How far behind a consumer of the streams may be until the read side counts as degraded, and an alarm goes off: one
+heartbeat that is late or lost is nothing yet."""

@@ -18,7 +18,7 @@ WU is write units for rows up to 1 KB: 2 in a transaction, and 1 for each index 
 | users, newest first                       | the user's row                        | gsi1 users/at        | (in it) |
 | a session by id                           | session#id / session                  |                      | 3       |
 | the open sessions of a user               | the session's row                     | gsi2 sessions#user   | (in it) |
-| when a user last logged in; it only rises | user#id / last-login                  |                      | 1       |
+| when a user last logged in; it only rises | login#id / last                       |                      | 1       |
 | events by day received, source, severity  | counter#events / day#source#severity  |                      | 2       |
 | the days and shards that have events      | event-days / day#shard#until          |                      | 2       |
 | tasks by status, priority, assignee       | counter#tasks / status#priority#id    |                      | 2       |
@@ -30,7 +30,14 @@ WU is write units for rows up to 1 KB: 2 in a transaction, and 1 for each index 
 | an AWS config by id                       | aws-config#id / config                |                      | 3       |
 | AWS configs, newest first                 | the config's row                      | gsi1 aws-configs/at  | (in it) |
 | the monitoring config, as it is now       | monitoring-config#main / config       |                      | 2 x KB  |
-| streams that cannot be projected          | parked / stream                       |                      | 1       |
+| streams that cannot be projected          | projections / parked#generation#stream |                     | 1       |
+| which generations are live                | projections / generations             |                      | 1       |
+| streams touched during a rebuild          | touched#shard / stream                |                      | 1       |
+| how far a rebuild is                      | rebuild / segments#segment            |                      | 1 x KB  |
+| the last heartbeat of each consumer       | heartbeats / consumer                 |                      | 1       |
+
+Every partition but those of the last five lines begins with its projection's generation (`infra.generations`): what is
+`task#id` here is stored as `1|task#id`. A counter's sort key ends with its part (`|0` to `|3`).
 
 AWS's volume falls on `event#day#shard`, cut so that one day of 3,000 events a second stays below 1,000 write units a
 second in each partition (3,000 x 2 / 8 = 750). A counter is one item per combination, so that an event moves one
@@ -56,8 +63,10 @@ brackets for one that has none; its counters, shared by a batch, not included:
 
 import hashlib
 import os
+import random
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, NamedTuple
@@ -67,10 +76,15 @@ from pynamodb.exceptions import TransactWriteError, UpdateError
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 from pynamodb.transactions import TransactWrite
 
+from infra import generations
+from infra.generations import GenerationKey
+from infra.marks import parked_mark
 from infra.pynamodb_session import Connection, Model
 
 EVENT_SHARDS = 8
 EVENT_DAYS = "event-days"
+COUNTER_SHARDS = 4
+_SHARD = "|"
 MAX_TRANSACTION_ITEMS = 100
 MAX_TRANSACTION_BYTES = 3_500_000
 """DynamoDB's limit for a transaction is 4 MB (Service quotas); attribute names and overhead take the rest."""
@@ -90,8 +104,6 @@ USERS_COUNTER = "counter#users"
 LOGINS_COUNTER = "counter#logins"
 
 USERS_LIST = "users"
-LAST_LOGIN = "last-login"
-"""Beside a user's row: `n`, when they last logged in, in seconds since the epoch."""
 
 CounterMoves = Mapping[Key, int]
 """By how much each counter moves."""
@@ -100,7 +112,8 @@ CounterMoves = Mapping[Key, int]
 class _Meta:
     table_name = os.environ.get("VIEWS_TABLE", "views")
     connect_timeout_seconds = 2
-    read_timeout_seconds = 10
+    read_timeout_seconds = 5
+    max_retry_attempts = 1
 
 
 class StatusIndex(GlobalSecondaryIndex["Row"]):  # type: ignore[no-untyped-call]
@@ -108,7 +121,7 @@ class StatusIndex(GlobalSecondaryIndex["Row"]):  # type: ignore[no-untyped-call]
         index_name = "gsi1"
         projection = AllProjection()
 
-    gsi1pk = UnicodeAttribute(hash_key=True)
+    gsi1pk = GenerationKey(hash_key=True)
     gsi1sk = UnicodeAttribute(range_key=True)
 
 
@@ -117,7 +130,7 @@ class PersonIndex(GlobalSecondaryIndex["Row"]):  # type: ignore[no-untyped-call]
         index_name = "gsi2"
         projection = AllProjection()
 
-    gsi2pk = UnicodeAttribute(hash_key=True)
+    gsi2pk = GenerationKey(hash_key=True)
     gsi2sk = UnicodeAttribute(range_key=True)
 
 
@@ -126,14 +139,14 @@ class Row(Model):
 
     class Meta(_Meta): ...
 
-    pk = UnicodeAttribute(hash_key=True)
+    pk = GenerationKey(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
     version = NumberAttribute()
     data = UnicodeAttribute()
     detail = BinaryAttribute(null=True, legacy_encoding=False)
-    gsi1pk = UnicodeAttribute(null=True)
+    gsi1pk = GenerationKey(null=True)
     gsi1sk = UnicodeAttribute(null=True)
-    gsi2pk = UnicodeAttribute(null=True)
+    gsi2pk = GenerationKey(null=True)
     gsi2sk = UnicodeAttribute(null=True)
     ttl = NumberAttribute(null=True)
 
@@ -151,21 +164,26 @@ class Row(Model):
 
 
 class CounterRow(Model):
-    """One number: the sum of the contributions of the rows that count towards it."""
+    """One number: the sum of the contributions of the rows that count towards it, or a part of that sum.
+
+    A counter is kept in COUNTER_SHARDS parts, told apart by the end of the sort key: each process moves one of them,
+    so that batches which move the same counter at the same time do not conflict.
+    """
 
     class Meta(_Meta): ...
 
-    pk = UnicodeAttribute(hash_key=True)
+    pk = GenerationKey(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
     n = NumberAttribute()
 
 
 class Change(NamedTuple):
-    """One stream's step in the views: its row, rows beside it that are put or removed, and how the counters move.
+    """One stream's step in a generation: its row, rows beside it that are put or removed, and how the counters move.
 
     `read_version` is the version at which the row was read (0: there was none); the step is taken from there or not.
     """
 
+    generation: int
     stream: str
     read_version: int
     row: Row
@@ -174,6 +192,18 @@ class Change(NamedTuple):
     unparks: bool = False
     removed: tuple[Key, ...] = ()
     raised: tuple[tuple[Key, int], ...] = ()
+
+
+class RefusedError(Exception):
+    """DynamoDB refuses a change for what it is, not for the moment: no repeat can heal it.
+
+    Attributes:
+        stream: whose change it is.
+    """
+
+    def __init__(self, stream: str, message: str) -> None:
+        super().__init__(message)
+        self.stream = stream
 
 
 class OutrunError(Exception):
@@ -204,6 +234,11 @@ def utc_day(seconds: int) -> str:
     return str(datetime.fromtimestamp(seconds, UTC).date())
 
 
+def last_login(user_id: str) -> Key:
+    """Where it stands when a user last logged in: `n`, in seconds since the epoch."""
+    return Key(f"login#{user_id}", "last")
+
+
 def open_sessions(user_id: str) -> str:
     """Where the open sessions of a user stand in gsi2."""
     return f"sessions#{user_id}"
@@ -225,75 +260,138 @@ def rows_by_key(keys: Iterable[Key]) -> dict[Key, Row]:
 
 def counters(pk: str, first: str, last: str) -> Iterator[CounterRow]:
     """The counters of one partition between two sort keys, both included; those at zero are left out."""
-    return iter(CounterRow.query(pk, CounterRow.sk.between(first, last), CounterRow.n != 0))
+    sums: dict[str, int] = {}
+    for row in CounterRow.query(pk, CounterRow.sk.between(first, f"{last}{_SHARD}~")):
+        sk = unsharded(Key(pk, row.sk)).sk
+        sums[sk] = sums.get(sk, 0) + int(row.n)
+    return (CounterRow(pk, sk, n=n) for sk, n in sums.items() if n)
+
+
+def unsharded(key: Key) -> Key:
+    """The counter that a stored number is part of."""
+    return Key(key.pk, key.sk.rpartition(_SHARD)[0] or key.sk)
+
+
+def sharded(key: Key, shard: int) -> Key:
+    """The key of a part of a counter."""
+    return Key(key.pk, f"{key.sk}{_SHARD}{shard}")
 
 
 @cache
 def _connection() -> Connection:
-    return Connection(connect_timeout_seconds=2, read_timeout_seconds=10)
+    return Connection(
+        connect_timeout_seconds=_Meta.connect_timeout_seconds,
+        read_timeout_seconds=_Meta.read_timeout_seconds,
+        max_retry_attempts=_Meta.max_retry_attempts,
+    )
 
 
-def apply(changes: Iterable[Change]) -> None:
-    """Write changes of *different* streams in as few transactions as they fit into.
+Unit = Sequence[Change]
+"""Changes that are written together or not at all: the same step of one stream, in each generation that is kept."""
 
-    Each transaction holds whole changes: the row and what it adds to the counters move together or not at all.
+
+def apply(units: Iterable[Unit], still_valid: Callable[[], bool] = lambda: True) -> None:
+    """Write the changes of *different* streams in as few transactions as they fit into.
+
+    Each transaction holds whole units: the rows and what they add to the counters move together or not at all.
+
+    Args:
+        still_valid: asked before each transaction whether it may still be written.
 
     Raises:
-        OutrunError: a row was not at the version it was read at. Transactions before it are written.
+        OutrunError: a row was not at the version it was read at, or the changes are not valid any more. Transactions
+            before it are written.
+        RefusedError: DynamoDB refuses one unit for what it is, such as its size. Those before it are written.
     """
-    for group in _groups(changes):
+    for group in _groups(units):
+        if not still_valid():
+            raise OutrunError
         try:
-            with TransactWrite(connection=_connection()) as transaction:
-                _write(transaction, group)
-        except TransactWriteError as error:
-            codes = {reason.code for reason in error.cancellation_reasons if reason}
-            if codes and codes <= {"ConditionalCheckFailed", "TransactionConflict"}:
-                raise OutrunError from error
-            raise
+            _commit(group)
+        except RefusedError:
+            for unit in group:  # which of them?
+                if not still_valid():
+                    raise OutrunError from None
+                _commit([unit])
+
+
+def _commit(group: Sequence[Unit]) -> None:
+    try:
+        with TransactWrite(connection=_connection()) as transaction:
+            _write(transaction, [change for unit in group for change in unit])
+    except TransactWriteError as error:
+        codes = {reason.code for reason in error.cancellation_reasons if reason}
+        if codes and codes <= {"ConditionalCheckFailed", "TransactionConflict"}:
+            raise OutrunError from error
+        if "ValidationError" in codes or error.cause_response_code == "ValidationException":
+            raise RefusedError(group[0][0].stream, str(error.cause or error)) from error
+        raise
 
 
 def _write(transaction: TransactWrite, group: Iterable[Change]) -> None:
-    moves: dict[Key, int] = {}
-    beside: dict[Key, Row | None] = {}
+    moves: dict[_Place, int] = {}
+    beside: dict[_Place, Row | None] = {}
+    unparked = []
     for change in group:
         unmoved = Row.version == change.read_version if change.read_version else Row.pk.does_not_exist()
-        transaction.save(change.row, condition=unmoved)
-        beside |= dict.fromkeys(change.removed) | {row.key: row for row in change.added}
+        with _in(change.generation, change.row.pk):
+            transaction.save(change.row, condition=unmoved)
+        beside |= {(change.generation, key): None for key in change.removed}
+        beside |= {(change.generation, row.key): row for row in change.added}
         if change.unparks:
-            beside[Key(PARKED, change.stream)] = None
+            unparked.append(parked_mark(change.generation, change.stream))
         for key, by in change.moves.items():
-            moves[key] = moves.get(key, 0) + by
-    for key, row in beside.items():
-        if row is None:
-            transaction.delete(Row(*key))
-        else:
-            transaction.save(row)
-    for key, by in moves.items():
+            place = change.generation, sharded(key, _shard())
+            moves[place] = moves.get(place, 0) + by
+    for (generation, key), put in beside.items():
+        with _in(generation, key.pk):
+            if put:
+                transaction.save(put)
+            else:
+                transaction.delete(Row(*key))
+    for mark in unparked:
+        transaction.delete(mark)
+    for (generation, key), by in moves.items():
         if by:
-            transaction.update(CounterRow(key.pk, key.sk), actions=[CounterRow.n.add(by)])
+            with _in(generation, key.pk):
+                transaction.update(CounterRow(key.pk, key.sk), actions=[CounterRow.n.add(by)])
 
 
-def _groups(changes: Iterable[Change]) -> Iterator[list[Change]]:
-    group: list[Change] = []
-    items: set[Key] = set()
+_Place = tuple[int, Key]
+
+
+def _in(generation: int, pk: str) -> AbstractContextManager[None]:
+    return generations.chosen({generations.projection_of(pk): generation})
+
+
+def _groups(units: Iterable[Unit]) -> Iterator[list[Unit]]:
+    group: list[Unit] = []
+    items: set[_Place] = set()
     size = 0
-    for change in changes:
-        needed = _items(change)
-        bytes_ = change.row.size + sum(row.size for row in change.added)
+    for unit in units:
+        needed = {item for change in unit for item in _items(change)}
+        bytes_ = sum(row.size for change in unit for row in (change.row, *change.added))
         if group and (len(items | needed) > MAX_TRANSACTION_ITEMS or size + bytes_ > MAX_TRANSACTION_BYTES):
             yield group
             group, items, size = [], set(), 0
-        group.append(change)
+        group.append(unit)
         items |= needed
         size += bytes_
     if group:
         yield group
 
 
-def _items(change: Change) -> set[Key]:
+def _items(change: Change) -> set[_Place]:
     """The items that a change touches. A transaction names each once (DynamoDB refuses it otherwise)."""
-    mark = {Key(PARKED, change.stream)} if change.unparks else set()
-    return {change.row.key, *(row.key for row in change.added), *change.removed, *change.moves, *mark}
+    mark = [Key("parked", change.stream)] if change.unparks else []
+    keys = (change.row.key, *(row.key for row in change.added), *change.removed, *change.moves, *mark)
+    return {(change.generation, key) for key in keys}
+
+
+@cache
+def _shard() -> int:
+    """The part of each counter that this process moves."""
+    return random.randrange(COUNTER_SHARDS)
 
 
 def raise_to(key: Key, number: int) -> None:
@@ -305,18 +403,3 @@ def raise_to(key: Key, number: int) -> None:
     except UpdateError as error:
         if error.cause_response_code != "ConditionalCheckFailedException":
             raise
-
-
-# ---- streams that cannot be projected
-
-PARKED = "parked"
-
-
-def park(stream: str, version: int, error: str) -> None:
-    """Note that a stream cannot be projected past `version`, and why. Others go on."""
-    Row(PARKED, stream, version=version, data=error[:2000]).save()
-
-
-def parked() -> dict[str, Row]:
-    """The parked streams, strongly consistent: a mark that is read over would outlive its cause. One query."""
-    return {row.sk: row for row in Row.query(PARKED, consistent_read=True)}

@@ -9,7 +9,17 @@ from typing import NoReturn
 
 import typer
 
-from ops import cli_admin, cli_deploy, cli_logs, cli_messages, cli_stack, cli_stream, cli_webhook
+from ops import (
+    cli_admin,
+    cli_deploy,
+    cli_logs,
+    cli_messages,
+    cli_projections,
+    cli_stack,
+    cli_stream,
+    cli_token_key,
+    cli_webhook,
+)
 from ops.errors import OpsError
 from ops.terminal import errors
 
@@ -24,7 +34,9 @@ for part in (
     cli_stack.app,
     cli_admin.app,
     cli_messages.app,
+    cli_projections.app,
     cli_webhook.app,
+    cli_token_key.app,
     cli_stream.app,
     cli_logs.app,
     cli_deploy.app,

@@ -10,11 +10,17 @@ from rich.markup import escape
 
 from ops import envelopes, queues, stack
 from ops.aws import LOCAL_STAGE
+from ops.cli_projections import StreamsUnlessNamed, redrive_failures, redrive_streams
 from ops.errors import OpsError
 from ops.terminal import StageOption, connect, console, errors
 
 app = typer.Typer()
-redrive = typer.Typer(no_args_is_help=True, help="Move what was set aside back into its queue.")
+redrive = typer.Typer(
+    cls=StreamsUnlessNamed,
+    no_args_is_help=True,
+    help="Go on with what was set aside: messages, streams that are parked (`redrive STREAM…`, `redrive --all`), and"
+    " what the streams' readers gave up on.",
+)
 app.add_typer(redrive, name="redrive")
 
 
@@ -59,6 +65,10 @@ def redrive_ingest(*, stage: StageOption = LOCAL_STAGE) -> None:
         reason = moved.reason or "the reason stands in `opsledger logs ingest`"
         console.print(f"[green]sent again[/] {escape(_title(moved.body))} ({escape(reason)})")
     console.print(f"{count} moved back to the ingest queue of stage {stage}." if count else "Nothing was set aside.")
+
+
+redrive.command("streams")(redrive_streams)
+redrive.command("failures")(redrive_failures)
 
 
 def _bodies(file: str, *, raw: bool) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from ops import read_side
 from ops.aws import LOCAL_STAGE
 from ops.errors import OpsError
 from ops.local_stack import LocalStack
@@ -61,12 +62,15 @@ def status(
     stage: StageOption = LOCAL_STAGE,
     as_json: Annotated[bool, typer.Option("--json", help="For scripts: one JSON object.")] = False,
 ) -> None:
-    """What runs, where, under which names."""
+    """What runs, where, under which names; how far behind the views are, and which streams are parked."""
     found = _status(stage)
+    views = read_side.report(connect(stage)) if found.deployed else read_side.Report()
     if as_json:
-        typer.echo(json.dumps(found.as_json(), indent=2))
+        typer.echo(json.dumps({**found.as_json(), **views.as_json()}, indent=2))
     else:
         _print(found)
+        for line in views.lines():
+            console.print(escape(line), soft_wrap=True)
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """The libraries in the artifact: installed from the pinned requirements, cut down to what is used, zipped once."""
 
 import hashlib
+import json
 import shutil
 import subprocess
 import tempfile
@@ -27,6 +28,9 @@ AWS_SERVICES = {
     "sts",
 }
 """The services that functions may call; botocore's other 400 descriptions are most of its size."""
+
+ENDPOINT_NAMES = AWS_SERVICES | {"monitoring", "streams.dynamodb"}
+"""The same as endpoints.json calls them, where CloudWatch and DynamoDB Streams have other names."""
 
 _UNUSED_FOLDERS = {"tests", "test", "examples"}
 _UNUSED_SUFFIXES = {".pyi", ".pyx", ".pxd", ".c", ".h", ".md", ".rst"}
@@ -80,6 +84,19 @@ def prune(tree: Path) -> None:
         for folder in services.iterdir() if services.is_dir() else ():
             if folder.is_dir() and folder.name not in AWS_SERVICES:
                 shutil.rmtree(folder)
+    _prune_endpoints(tree / "botocore" / "data" / "endpoints.json")
+
+
+def _prune_endpoints(file: Path) -> None:
+    """Leave our services in botocore's table of endpoints: every process parses it whole before its first client."""
+    if not file.exists():
+        return
+    table = json.loads(file.read_text())
+    for partition in table["partitions"]:
+        services = partition["services"].items()
+        partition["services"] = {name: known for name, known in services if name in ENDPOINT_NAMES}
+    file.unlink()  # never written in place: an installer may have linked it to its cache, and to other environments
+    file.write_text(json.dumps(table, separators=(",", ":")))
 
 
 def find_uv() -> str:
@@ -97,6 +114,7 @@ def find_uv() -> str:
 
 def _install(requirements: Path, tree: Path, *, python: str, platform: str | None) -> None:
     command = [find_uv(), "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:"]
+    command += ["--link-mode", "copy"]  # what is cut down here must not be the cache's own files
     command += ["--target", str(tree), "--python-version", python, "-r", str(requirements)]
     if platform is not None:
         command += ["--python-platform", platform]

@@ -28,6 +28,7 @@ class Status:
     ingest_dead_letter_queue_url: str = ""
     delivery_queue_url: str = ""
     delivery_dead_letter_queue_url: str = ""
+    stream_failure_queue_url: str = ""
     events_table: str = ""
     views_table: str = ""
     guards_table: str = ""
@@ -62,6 +63,7 @@ _QUEUE_FIELDS = {
     "IngestDeadLetterQueueUrl": "ingest_dead_letter_queue_url",
     "DeliveryQueueUrl": "delivery_queue_url",
     "DeliveryDeadLetterQueueUrl": "delivery_dead_letter_queue_url",
+    "StreamFailureQueueUrl": "stream_failure_queue_url",
 }
 
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from domain.aws_configs import AWS_CONFIGS, AwsConfig
 from domain.commit import Commit, Recorded, timestamp
 from infra.views import AWS_CONFIGS_LIST, CounterMoves, Key, Row
-from projections.projection import Folded
+from projections.projection import Folded, Projection
 
 
-class AwsConfigProjection:
+class AwsConfigProjection(Projection):
     """See the module."""
 
     category = AWS_CONFIGS.category

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from domain.commit import Commit, Recorded
 from domain.monitoring_config import MONITORING_CONFIG, MonitoringConfig
 from infra.views import CounterMoves, Key, Row
-from projections.projection import Folded
+from projections.projection import Folded, Projection
 
 
-class MonitoringConfigProjection:
+class MonitoringConfigProjection(Projection):
     """See the module."""
 
     category = MONITORING_CONFIG.category

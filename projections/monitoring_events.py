@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from domain.commit import Commit, Recorded
 from domain.monitoring_events import MonitoringEventRecorded, event_id
+from infra.settings import number
 from infra.views import (
     EVENT_DAYS,
     EVENTS_COUNTER,
@@ -20,7 +21,7 @@ from infra.views import (
     pack,
     utc_day,
 )
-from projections.projection import Folded
+from projections.projection import Folded, Projection
 
 _DAY = 86_400
 
@@ -29,7 +30,7 @@ _COUNTED_SOURCE = 200
 message that was handed in by hand may name any source."""
 
 
-class MonitoringEventProjection:
+class MonitoringEventProjection(Projection):
     """See the module."""
 
     category = "event"
@@ -70,6 +71,10 @@ class MonitoringEventProjection:
         shown = json.loads(row.data)
         received = utc_day(shown["updated_at"])
         return {Key(EVENTS_COUNTER, f"{received}#{shown['source'][:_COUNTED_SOURCE]}#{shown['severity']}"): 1}
+
+    def outlives(self, counter: Key, at: float) -> bool:
+        """See `Projection.outlives`. With a longer retention than before: also on the days of the shorter one."""
+        return counter.sk.partition("#")[0] <= utc_day(int(at) - number("EVENT_RETENTION_DAYS", 90) * _DAY)
 
 
 def _key(stream: str, published_at: int) -> Key:

@@ -17,6 +17,7 @@ from domain.monitoring_events import MONITORING_EVENTS, MonitoringEventRecorded,
 from domain.notifications import Verdict, judge
 from infra import clients, outbox
 from infra.commits import from_item
+from infra.heartbeats import hear
 from infra.outbox import Notification, NotificationId, Status
 from infra.secrets import UnusableSecretError, secret
 from infra.settings import number, setting
@@ -29,7 +30,9 @@ logger = Logger()
 
 def handler(event: dict[str, Any], context: object) -> None:  # noqa: ARG001
     """Lambda entry point, fed by the Kinesis data stream."""
-    decided = sum(_decide(commit) for commit in _commits(event))
+    commits = list(_commits(event))
+    decided = sum(map(_decide, commits))
+    hear("notifier", commits)
     logger.info("decided", extra={"records": len(event["Records"]), "decisions": decided})
 
 

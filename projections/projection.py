@@ -33,3 +33,8 @@ class Projection(Protocol):
 
     def contributions(self, row: Row) -> CounterMoves:
         """What a row adds to the counters. A counter is the sum over all rows, and nothing else."""
+
+    def outlives(self, counter: Key, at: float) -> bool:
+        """Whether rows that a counter sums may have expired by `at` (seconds since the epoch): it may exceed them."""
+        del counter, at
+        return False

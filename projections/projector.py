@@ -11,32 +11,45 @@ raises, so that the batch is delivered again.
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
-from functools import cache
-from itertools import groupby
+from functools import cache, partial
+from itertools import groupby, islice
+from operator import attrgetter
 from typing import Any
 
 from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
+from pynamodb.exceptions import PynamoDBException
 
 from domain.commit import Commit
-from infra import clients, views
+from infra import clients, generations, marks, views
 from infra.commits import NotACommitError, from_item
 from infra.event_store import DynamoDBEventStore, EventStore
+from infra.generations import Bearings, Generations
+from infra.heartbeats import hear
 from infra.personal_data import DynamoDBDataKeys, PersonalData
 from infra.settings import setting
 from infra.usage import report
 from infra.views import Change, Row
+from projections.aws_configs import AwsConfigProjection
+from projections.monitoring_config import MonitoringConfigProjection
 from projections.monitoring_events import MonitoringEventProjection
 from projections.projection import Projection
+from projections.redrive import Redriven, redrive, report_parked
+from projections.sessions import SessionProjection
 from projections.tasks import TaskProjection
 from projections.users import UserProjection
 
 MAX_PASSES = 5
 
 MAX_STEP_EVENTS = 50
-"""Events of one stream that are applied at once. Each may add a row, and a transaction takes 100 items; a stream
-that lags further behind, such as one that was parked, is brought up in several steps."""
+"""Events of one stream that are applied at once, in all generations together. Each may add a row, pointers and
+counters move beside them, and a transaction takes 100 items; a stream that lags further behind, such as one that was
+parked, is brought up in several steps."""
+
+INFRASTRUCTURE = (BotoCoreError, ClientError, PynamoDBException)
+"""Faults that are none of the event's: they bring the batch back."""
 
 logger = Logger()
 
@@ -58,51 +71,132 @@ class Projector:
         self._by_category = {projection.category: projection for projection in projections}
         self._sleep = sleep
 
+    @property
+    def projections(self) -> Mapping[str, Projection]:
+        """By category."""
+        return self._by_category
+
     def project(self, hints: Iterable[Commit]) -> int:
         """Apply commits, in any order, with duplicates and holes. Returns the number of streams that moved.
 
         Raises:
             OutrunTooOftenError: after MAX_PASSES passes some rows still moved under it.
         """
-        known = (hint for hint in hints if hint.stream.partition("#")[0] in self._by_category)
+        known = (hint for hint in hints if _category(hint.stream) in self._by_category)
         in_order = sorted(known, key=lambda commit: (commit.stream, commit.version))
-        streams = {stream: list(commits) for stream, commits in groupby(in_order, key=lambda commit: commit.stream)}
+        return self._project({stream: list(commits) for stream, commits in groupby(in_order, attrgetter("stream"))})
+
+    def catch_up(self, streams: Iterable[str], only: Mapping[str, int] | None = None) -> int:
+        """Bring streams up to date from the store, whatever the projector was told of them.
+
+        Args:
+            only: move the rows of these generations, by projection, instead of those that are served.
+
+        Returns:
+            The number of streams that moved.
+
+        Raises:
+            OutrunTooOftenError: as `project`.
+        """
+        known = (stream for stream in streams if _category(stream) in self._by_category)
+        newest = (commit for stream in known for commit in islice(self._store.load_back(stream), 1))
+        return self._project({commit.stream: [commit] for commit in newest}, only)
+
+    def _project(self, streams: dict[str, list[Commit]], only: Mapping[str, int] | None = None) -> int:
         moved: set[str] = set()
         outrun = 0
-        while outrun < MAX_PASSES:
-            changes, complete = self._changes(streams)
+        complete = not streams
+        while not complete:
+            bearings = generations.bearings()
+            if not only:
+                self._note(streams, bearings.generations)
+            units, complete = self._units(streams, bearings, only)
             try:
-                views.apply(changes)
-            except views.OutrunError:
-                self._sleep(random.uniform(0, 0.02 * 2**outrun))
+                views.apply(units, partial(_steer_alike, bearings.generations))
+                moved.update(unit[0].stream for unit in units)
+            except views.OutrunError as error:
+                complete = False
                 outrun += 1
-                continue
-            moved.update(change.stream for change in changes)
-            if complete:
-                return len(moved)
-        raise OutrunTooOftenError(f"rows of {len(streams)} streams kept moving; the batch will be delivered again")
+                if outrun == MAX_PASSES:
+                    raise OutrunTooOftenError(
+                        f"rows of {len(streams)} streams kept moving; the batch will be delivered again"
+                    ) from error
+                self._sleep(random.uniform(0, 0.02 * 2**outrun))
+            except views.RefusedError as error:
+                complete = False
+                for change in next(unit for unit in units if unit[0].stream == error.stream):
+                    _park(change.generation, error.stream, change.read_version, error)
+                del streams[error.stream]
+        return len(moved)
 
-    def _changes(self, streams: Mapping[str, Sequence[Commit]]) -> tuple[list[Change], bool]:
-        """The next step of each stream, and whether these are the last ones."""
+    @staticmethod
+    def _note(streams: Mapping[str, Sequence[Commit]], state: Generations) -> None:
+        """Note what a rebuild has to catch up with: also streams that need nothing here any more."""
+        touched = [(name, of[-1].last_version) for name, of in streams.items() if state.notes(_category(name))]
+        if touched:
+            marks.note(touched)
+
+    def _units(
+        self, streams: Mapping[str, Sequence[Commit]], bearings: Bearings, only: Mapping[str, int] | None
+    ) -> tuple[list[Sequence[Change]], bool]:
+        """The next step of each stream in each generation that is kept, and whether these are the last ones."""
+        units: dict[str, list[Change]] = {}
+        complete = True
+        kept = {name: (only[name],) if only else bearings.generations.written(name) for name in self._by_category}
+        most = MAX_STEP_EVENTS // max(map(len, kept.values()))  # a transaction holds the steps in all generations
+        for place in (0, 1):
+            chosen = {name: of[place] for name, of in kept.items() if len(of) > place}
+            here = {stream: commits for stream, commits in streams.items() if _category(stream) in chosen}
+            if not here:
+                continue
+            with generations.chosen(chosen):
+                changes, last = self._changes(here, chosen, bearings.parked, most)
+                for change in changes:
+                    units.setdefault(change.stream, []).append(change)
+                    for key, number in change.raised:
+                        views.raise_to(key, number)  # alone and first: whenever and however often, it ends the same
+            complete = complete and last
+        return list(units.values()), complete
+
+    def _changes(
+        self,
+        streams: Mapping[str, Sequence[Commit]],
+        chosen: Mapping[str, int],
+        parked: AbstractSet[tuple[int, str]],
+        most: int,
+    ) -> tuple[list[Change], bool]:
+        """The next step of each stream in one generation, and whether these are the last ones."""
         keys = {}
         for stream, commits in streams.items():
-            with _parking(stream, commits[0].version - 1):
+            with _parking(chosen[_category(stream)], stream, commits[0].version - 1):
                 keys[stream] = self._projection(stream).key(commits[0])
         rows = views.rows_by_key(keys.values())
-        parked = views.parked()
         changes = []
         complete = True
         for stream, key in keys.items():
-            row = rows.get(key)
+            generation, row = chosen[_category(stream)], rows.get(key)
             version = int(row.version) if row else 0
             step: list[Commit] = []
-            with _parking(stream, version, NotACommitError):
-                step, more = _step(self._missing(stream, streams[stream], version))
+            with _parking(generation, stream, version, NotACommitError):
+                step, more = _step(self._missing(stream, streams[stream], version), most)
             if step:
-                with _parking(stream, version):
-                    changes.append(self._change(stream, row, step, unparks=stream in parked))
-                    complete = complete and not more
+                with _parking(generation, stream, version):
+                    change, whole = self._readable(stream, row, step)
+                    unparks = (generation, stream) in parked
+                    changes.append(change._replace(generation=generation, unparks=unparks))
+                    complete = complete and whole and not more
         return changes, complete
+
+    def _readable(self, stream: str, row: Row | None, step: Sequence[Commit]) -> tuple[Change, bool]:
+        """The change by a step, or by as many of its commits as can be applied, and whether that is all of it."""
+        for size in range(len(step), 1, -1):
+            try:
+                return self._change(stream, row, step[:size]), size == len(step)
+            except INFRASTRUCTURE:
+                raise
+            except Exception:  # noqa: BLE001, S112 - told of when the commit at fault is the first
+                continue
+        return self._change(stream, row, step[:1]), len(step) == 1
 
     def _missing(self, stream: str, commits: Sequence[Commit], version: int) -> Iterator[Commit]:
         """The commits that follow on `version`: from the hints while these leave no gap, else from the store."""
@@ -114,7 +208,7 @@ class Projector:
                 yield commit
                 version = commit.last_version
 
-    def _change(self, stream: str, row: Row | None, commits: Sequence[Commit], *, unparks: bool) -> Change:
+    def _change(self, stream: str, row: Row | None, commits: Sequence[Commit]) -> Change:
         projection = self._projection(stream)
         events = [recorded for commit in commits for recorded in commit.recorded()]
         folded = projection.fold(row, stream, events)
@@ -123,37 +217,56 @@ class Projector:
             for key, before in projection.contributions(row).items():
                 moves[key] = moves.get(key, 0) - before
         moved = {key: by for key, by in moves.items() if by}
-        return Change(stream, int(row.version) if row else 0, folded.row, folded.added, moved, unparks)
+        version = int(row.version) if row else 0
+        return Change(0, stream, version, folded.row, folded.added, moved, False, folded.removed, folded.raised)
 
     def _projection(self, stream: str) -> Projection:
-        return self._by_category[stream.partition("#")[0]]
+        return self._by_category[_category(stream)]
 
 
-def _step(commits: Iterable[Commit]) -> tuple[list[Commit], bool]:
-    """As many commits as one step takes (one at least, if there is one), and whether there are more."""
+def _step(commits: Iterable[Commit], most: int) -> tuple[list[Commit], bool]:
+    """Commits of at most so many events (one commit at least, if there is one), and whether there are more."""
     step: list[Commit] = []
     events = 0
-    for commit in commits:
-        events += commit.count
-        if step and events > MAX_STEP_EVENTS:
-            return step, True
-        step.append(commit)
+    try:
+        for commit in commits:
+            events += commit.count
+            if step and events > most:
+                return step, True
+            step.append(commit)
+    except NotACommitError:
+        if not step:
+            raise
+        return step, True  # what can be read goes first
     return step, False
 
 
+def _category(stream: str) -> str:
+    return stream.partition("#")[0]
+
+
+def _steer_alike(planned: Generations) -> bool:
+    """Whether what was planned is still what is to be done."""
+    return generations.present().steers_as(planned)
+
+
 @contextmanager
-def _parking(stream: str, version: int, faults: type[Exception] = Exception) -> Iterator[None]:
+def _parking(generation: int, stream: str, version: int, faults: type[Exception] = Exception) -> Iterator[None]:
     """Park the stream if the code inside cannot go on from `version`: it must hold up no other.
 
     A fault of the infrastructure, such as a key that cannot be fetched just now, is no fault of the event.
     """
     try:
         yield
-    except (BotoCoreError, ClientError):
+    except INFRASTRUCTURE:
         raise
     except faults as error:
-        logger.exception("stream parked", extra={"stream": stream})
-        views.park(stream, version, f"{type(error).__name__}: {error}")
+        _park(generation, stream, version, error)
+
+
+def _park(generation: int, stream: str, version: int, error: Exception) -> None:
+    logger.error("stream parked", exc_info=error, extra={"stream": stream})
+    marks.park(generation, stream, version, f"{type(error).__name__}: {error}")
 
 
 def hints_of(event: Mapping[str, Any]) -> list[Commit]:
@@ -171,7 +284,14 @@ def hints_of(event: Mapping[str, Any]) -> list[Commit]:
 
 def projections(personal: PersonalData) -> Sequence[Projection]:
     """Every projection."""
-    return (MonitoringEventProjection(), TaskProjection(), UserProjection(personal))
+    return (
+        MonitoringEventProjection(),
+        TaskProjection(),
+        UserProjection(personal),
+        SessionProjection(),
+        AwsConfigProjection(),
+        MonitoringConfigProjection(),
+    )
 
 
 @cache
@@ -181,8 +301,17 @@ def _projector() -> Projector:
     return Projector(DynamoDBEventStore(client, setting("EVENTS_TABLE")), projections(PersonalData(keys)))
 
 
-def handler(event: dict[str, Any], context: object) -> None:  # noqa: ARG001
-    """Lambda entry point, fed by the events table's stream."""
-    moved = _projector().project(hints_of(event))
+def handler(event: dict[str, Any], context: object) -> dict[str, Redriven] | None:  # noqa: ARG001
+    """Lambda entry point, fed by the events table's stream; an operator may name streams instead, as `redrive`."""
+    if "redrive" in event:
+        store = DynamoDBEventStore(clients.dynamodb(), setting("EVENTS_TABLE"))
+        redriven = redrive(_projector(), store, event["redrive"])
+        report()
+        return redriven
+    hints = hints_of(event)
+    moved = _projector().project(hints)
+    if hear("projector", hints):
+        report_parked()
     report()
     logger.info("projected", extra={"records": len(event["Records"]), "streams": moved})
+    return None

@@ -10,15 +10,14 @@ from typing import Any
 
 from domain.commit import Commit, Recorded
 from domain.sessions import SESSIONS, SessionEnded, SessionRefreshed, SessionRevoked, SessionStarted
-from domain.users import USERS
-from infra.views import LAST_LOGIN, LOGINS_COUNTER, CounterMoves, Key, Row, open_sessions, utc_day
-from projections.projection import Folded
+from infra.views import LOGINS_COUNTER, CounterMoves, Key, Row, last_login, open_sessions, utc_day
+from projections.projection import Folded, Projection
 
 ROW_KEPT_SECONDS = 28 * 86_400
 """After the refresh token's expiry."""
 
 
-class SessionProjection:
+class SessionProjection(Projection):
     """See the module."""
 
     category = SESSIONS.category
@@ -34,8 +33,7 @@ class SessionProjection:
         for recorded in events:
             shown = _shown(shown, recorded)
             if isinstance(recorded.event, SessionStarted):
-                last_login = Key(USERS.stream(recorded.event.user_id), LAST_LOGIN)
-                raised.append((last_login, int(recorded.at.timestamp())))
+                raised.append((last_login(recorded.event.user_id), int(recorded.at.timestamp())))
         assert shown is not None  # noqa: S101 - there is at least one event
         is_open = shown["ended_at"] is None
         return Folded(
@@ -54,6 +52,10 @@ class SessionProjection:
     def contributions(self, row: Row) -> CounterMoves:
         """See `Projection.contributions`."""
         return {Key(LOGINS_COUNTER, utc_day(json.loads(row.data)["started_at"])): 1}
+
+    def outlives(self, counter: Key, at: float) -> bool:
+        """See `Projection.outlives`."""
+        return counter.sk <= utc_day(int(at) - ROW_KEPT_SECONDS)
 
 
 def _shown(shown: dict[str, Any] | None, recorded: Recorded) -> dict[str, Any]:

@@ -18,10 +18,10 @@ from infra.views import (
     Row,
     utc_day,
 )
-from projections.projection import Folded
+from projections.projection import Folded, Projection
 
 
-class TaskProjection:
+class TaskProjection(Projection):
     """See the module."""
 
     category = TASKS.category

@@ -12,10 +12,10 @@ from domain.commit import Commit, Recorded, timestamp
 from domain.users import USERS, User
 from infra.personal_data import ERASED, PersonalData
 from infra.views import USERS_COUNTER, USERS_LIST, CounterMoves, Key, Row
-from projections.projection import Folded
+from projections.projection import Folded, Projection
 
 
-class UserProjection:
+class UserProjection(Projection):
     """See the module.
 
     Args:

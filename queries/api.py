@@ -1,35 +1,47 @@
 """The read API: every route that answers GET, and changes nothing."""
 
-from typing import Any, Literal
-
-from typing_extensions import TypedDict
+from typing import Any
 
 from domain.permissions import Permission
-from infra.rest import Answer, Api, Request
+from infra.rest import Api
 from infra.usage import report
-from queries import dashboard, monitoring_events, notifications, tasks, users, wiring
+from queries import (
+    aws_configs,
+    dashboard,
+    dashboard_events,
+    dashboard_tasks,
+    dashboard_users,
+    documents,
+    health,
+    monitoring_config,
+    monitoring_events,
+    notifications,
+    tasks,
+    users,
+    wiring,
+)
 
-api = Api(wiring.tokens)
+api = Api(wiring.callers)
 
 
-class Health(TypedDict):
-    status: Literal["ok"]
-
-
-def get_health(request: Request) -> Answer[Health]:  # noqa: ARG001 - nothing to ask
-    """That the API answers."""
-    return Answer({"status": "ok"})
-
-
-api.route("GET", "/health", Permission.OPEN, get_health)
+api.route("GET", "/health", Permission.OPEN, health.get_health, recognises=True)
+api.route("GET", "/openapi.json", Permission.OPEN, documents.get_document)
+api.route("GET", "/docs", Permission.OPEN, documents.get_page)
 api.route("GET", "/events", Permission.READ_EVENTS, monitoring_events.list_events)
 api.route("GET", "/events/<event_id>", Permission.READ_EVENTS, monitoring_events.get_event)
 api.route("GET", "/tasks", Permission.READ_OWN_TASKS, tasks.list_tasks)
 api.route("GET", "/tasks/<task_id>", Permission.READ_OWN_TASKS, tasks.get_task)
 api.route("GET", "/tasks/<task_id>/history", Permission.READ_OWN_TASKS, tasks.get_history)
-api.route("GET", "/users/me", Permission.ANY_USER, users.get_me)
+api.route("GET", "/users", Permission.USERS, users.list_users)
+api.route("GET", "/users/me", Permission.ANY_USER, users.get_me, before_password_change=True)
+api.route("GET", "/users/<user_id>", Permission.OWN_PROFILE, users.get_user)
 api.route("GET", "/dashboard/overview", Permission.ANY_USER, dashboard.get_overview)
+api.route("GET", "/dashboard/events-stats", Permission.ANY_USER, dashboard_events.get_events_stats)
+api.route("GET", "/dashboard/tasks-stats", Permission.ANY_USER, dashboard_tasks.get_tasks_stats)
+api.route("GET", "/dashboard/users-stats", Permission.USERS, dashboard_users.get_users_stats)
 api.route("GET", "/notifications", Permission.ANY_USER, notifications.list_notifications)
+api.route("GET", "/config/aws", Permission.CONFIG, aws_configs.list_aws_configs)
+api.route("GET", "/config/monitoring", Permission.CONFIG, monitoring_config.get_monitoring_config)
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:

@@ -145,7 +145,7 @@ def summed(counts: Iterable[tuple[str, int]], always: Iterable[str] = ()) -> dic
 
 def _counted(pk: str, parts: int, first: str = "!", last: str = "~") -> Iterator[tuple[list[str], int]]:
     """The counters of a partition whose keys begin with a day, or word, of the range: at least so many parts, and n."""
-    for row in counters(pk, first, f"{last}$"):  # `$` comes after the `#` between the parts
+    for row in counters(pk, first, f"{last}~"):  # `~` comes after the `#` between the parts of a key
         key = row.sk.split("#")
         if len(key) >= parts:
             yield key, int(row.n)

@@ -12,7 +12,7 @@ from domain.user_shape import UserShown, shown_user
 from domain.users import USERS, User
 from infra.request import QueryFlag
 from infra.rest import Answer, Request
-from infra.views import LAST_LOGIN, USERS_LIST, CounterRow, Key, Row, rows_by_key
+from infra.views import USERS_LIST, CounterRow, Key, Row, last_login, rows_by_key
 from queries.paging import Listing, Page, SearchedListOf, page
 from queries.read_your_write import MinVersion, await_listed_row, await_row, laid_over
 from queries.search import Candidate, rows_between, search
@@ -47,7 +47,7 @@ def list_users(request: Request, query: UserListing) -> Answer[SearchedListOf[Us
         wanted.limit,
         wanted.position[0] if wanted.position else None,
     )
-    logins = _last_logins(row.pk for row in found.items)
+    logins = _last_logins(found.items)
     items = [_shown(row, logins) for row in found.items]
     return Answer(wanted.searched(items, (found.last,) if found.last else None, found.stopped_after))
 
@@ -63,7 +63,7 @@ def _user(user_id: str, query: MinVersion) -> Answer[UserShown]:
     row = await_row(query, key) or rows_by_key([key]).get(key)
     if row is None or _state(row).is_deleted:
         raise NotFoundError("There is no such user (yet).")
-    return Answer(_shown(row, _last_logins([row.pk])), int(row.version), row.pk)
+    return Answer(_shown(row, _last_logins([row])), int(row.version), row.pk)
 
 
 def _candidates(wanted: Page[Any], own: Row | None) -> Iterator[Candidate]:
@@ -83,15 +83,15 @@ def _takes(query: UserListing, user: User) -> bool:
     return query.role in {None, user.role} and query.is_active in {None, user.is_active}
 
 
-def _last_logins(pks: Iterable[str]) -> dict[str, int]:
-    """When people last logged in, in seconds since the epoch, by partition; in one call."""
-    wanted: list[Any] = [(pk, LAST_LOGIN) for pk in pks]
-    return {row.pk: int(row.n) for row in CounterRow.batch_get(wanted)} if wanted else {}
+def _last_logins(rows: Iterable[Row]) -> dict[str, int]:
+    """When people last logged in, in seconds since the epoch, by their id; in one call."""
+    wanted: list[Any] = [last_login(_id(row)) for row in rows]
+    return {_id(row): int(row.n) for row in CounterRow.batch_get(wanted)} if wanted else {}
 
 
 def _shown(row: Row, logins: dict[str, int]) -> UserShown:
     data = json.loads(row.data)
-    return shown_user(_id(row), _state(row), data["email"], data["full_name"], logins.get(row.pk))
+    return shown_user(_id(row), _state(row), data["email"], data["full_name"], logins.get(_id(row)))
 
 
 def _state(row: Row) -> User:
@@ -102,5 +102,5 @@ def _place(row: Row) -> str:
     return str(row.gsi1sk)
 
 
-def _id(row: Row) -> str:
+def _id(row: Row | CounterRow) -> str:
     return str(row.pk).partition("#")[2]

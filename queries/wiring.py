@@ -3,10 +3,12 @@
 from functools import cache
 
 from infra import clients
+from infra.admission import Admission
 from infra.event_store import DynamoDBEventStore, EventStore
+from infra.guards import TokenGuards
 from infra.secrets import secret
 from infra.settings import setting
-from infra.tokens import Tokens
+from infra.tokens import Tokens, deployed
 
 
 @cache
@@ -16,4 +18,9 @@ def store() -> EventStore:
 
 @cache
 def tokens() -> Tokens:
-    return Tokens(lambda: secret(setting("TOKEN_SECRET_ARN"))["current"])
+    return deployed(secret)
+
+
+@cache
+def callers() -> Admission:
+    return Admission(tokens(), lambda: TokenGuards(clients.dynamodb(), setting("GUARDS_TABLE")))

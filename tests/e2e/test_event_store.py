@@ -14,7 +14,7 @@ from commands.users import Users
 from domain.commit import check_chain
 from domain.decider import fold
 from domain.permissions import Role
-from domain.users import USERS, ChangeProfile, RegisterUser, User
+from domain.users import USERS, ChangeUser, RegisterUser, User
 from infra.commits import from_item
 from infra.event_store import DynamoDBEventStore
 from infra.guards import Guards
@@ -135,9 +135,10 @@ def test_what_is_personal_is_stored_nowhere_and_ends_with_the_person(system: Sys
     deployed = Deployed(system)
     name, email = unique("zuse"), f"{unique('konrad')}@example.com"
     command = RegisterUser(email=email, full_name=name, role=Role.USER)
-    user_id = deployed.users.register(command, "$2b$12$hash", deployed.order())
+    user_id = new_id()
+    deployed.users.register(user_id, command, "$2b$12$hash", deployed.order())
     for number in range(26):  # past a snapshot
-        deployed.users.change_profile(user_id, ChangeProfile(full_name=f"{name} {number}"), deployed.order())
+        deployed.users.change(user_id, ChangeUser(full_name=f"{name} {number}"), deployed.order())
     assert deployed.opened(user_id) == (email, f"{name} 25")
     assert Deployed(system).opened(user_id) == (email, f"{name} 25")  # another process
 

@@ -42,6 +42,7 @@ def claims(**changes: Any) -> dict[str, Any]:
     return {
         "sub": NOBODY,
         "role": "admin",
+        "sid": NOBODY,
         "type": "access",
         "iat": now,
         "exp": now + 60,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -20,18 +21,21 @@ from domain.event import DomainEvent, encode
 from domain.monitoring_events import MonitoringEventRecorded
 from domain.permissions import Role
 from domain.sources.mapping import MappedEvent, State
-from domain.tasks import Priority, TaskCreated
+from domain.tasks import Priority, Status, TaskCreated, TaskStatusChanged
 from domain.users import UserRegistered
-from infra import clients, secrets, views, webhooks
+from infra import clients, generations, secrets, views, webhooks
 from infra.commits import to_item
 from infra.event_store import EventStore
+from infra.marks import Mark
 from infra.memory_event_store import MemoryEventStore
 from infra.outbox import Notification
 from infra.personal_data import DataKeys, MemoryDataKeys, PersonalData
-from infra.views import CounterRow, Row
+from infra.tokens import Tokens
+from infra.views import CounterRow, Key, Row
 from ops import template
 from projections import projector
-from queries import wiring
+from queries import api, wiring
+from tests.integration.read_api import KEY, Api
 
 TEMPLATE = Path(__file__).parents[2] / "infra" / "template.yaml"
 TABLES = {
@@ -42,10 +46,10 @@ TABLES = {
     "OutboxTable": Notification.Meta.table_name,
 }
 CACHES = (
-    *(clients._session, clients.dynamodb, clients.sqs, clients.secretsmanager, clients.kms),
-    *(webhooks._pool, projector._projector, wiring.store, wiring.tokens),
+    *(clients.session, clients.dynamodb, clients.sqs, clients.secretsmanager, clients.kms),
+    *(webhooks._pool, projector._projector, wiring.store, wiring.tokens, wiring.callers),
 )
-MODELS: tuple[type[Model], ...] = (Row, CounterRow, Notification)
+MODELS: tuple[type[Model], ...] = (Row, CounterRow, Notification, Mark)
 DAY = 86_400
 
 # A client takes 50 ms to make, so those of these tests are made once; moto stands before all of them.
@@ -234,6 +238,8 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture
 def calls(aws: None, monkeypatch: pytest.MonkeyPatch) -> Calls:  # noqa: ARG001
     made = Calls()
+    # However long a test takes: what a process was told of the generations does not grow old under it.
+    monkeypatch.setattr(generations, "time", SimpleNamespace(monotonic=lambda: 0.0))
     call = BaseClient._make_api_call  # type: ignore[attr-defined]
 
     def noted(client: BaseClient, operation: str, request: dict[str, Any]) -> Any:
@@ -251,6 +257,7 @@ def _forget() -> None:
     for cached in CACHES:
         cached.cache_clear()
     secrets._cache.clear()
+    generations.forget()
 
 
 def table_items(table: str) -> list[dict[str, Any]]:
@@ -259,12 +266,28 @@ def table_items(table: str) -> list[dict[str, Any]]:
     return list(itertools.chain.from_iterable(page["Items"] for page in pages))
 
 
+def empty_views() -> None:
+    """Remove every item of the views table, as before the next example of Hypothesis."""
+    for item in table_items(TABLES["ViewsTable"]):
+        aws_client("dynamodb").delete_item(TableName="views", Key={"pk": item["pk"], "sk": item["sk"]})
+
+
 @pytest.fixture
 def view_items(aws: None) -> Any:  # noqa: ARG001
-    """What stands in the views table, by key, when it is called."""
+    """What stands in the views table, by key without generation, when it is called. Parts of counters are summed."""
 
     def items() -> dict[tuple[str, str], dict[str, Any]]:
-        return {(i["pk"]["S"], i["sk"]["S"]): i for i in table_items(TABLES["ViewsTable"])}
+        found: dict[tuple[str, str], dict[str, Any]] = {}
+        for item in table_items(TABLES["ViewsTable"]):
+            for name in {"pk", "gsi1pk", "gsi2pk"} & item.keys():
+                item[name] = {"S": item[name]["S"].removeprefix("1|")}
+            key = Key(item["pk"]["S"], item["sk"]["S"])
+            if key.pk.startswith("counter#"):
+                key = views.unsharded(key)
+                part_before = int(found[key]["n"]["N"]) if key in found else 0
+                item |= {"sk": {"S": key.sk}, "n": {"N": str(int(item["n"]["N"]) + part_before)}}
+            found[key] = item
+        return found
 
     return items
 
@@ -310,3 +333,33 @@ def slack_secret(aws: None, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
         secrets._cache.clear()
 
     return change
+
+
+@pytest.fixture
+def signed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tokens are signed with the key of these tests."""
+    monkeypatch.setattr(api.api, "_callers", lambda: Tokens(lambda: KEY))
+
+
+@pytest.fixture
+def asked(aws: None, signed: None, history: "History", monkeypatch: pytest.MonkeyPatch) -> Api:  # noqa: ARG001
+    monkeypatch.setattr(wiring, "store", lambda: history.store)
+    return Api(history)
+
+
+@pytest.fixture
+def office(asked: Api) -> Api:
+    """Twelve tasks of ann's and bob's, some for the other, in all states; people have names."""
+    for person, name in {"ann": "Ann Example", "bob": "Bob Example", "admin": "The Admin"}.items():
+        asked.history.user(person, name)
+    for number in range(12):
+        who = ("ann", "bob", "cat")[number % 3]
+        assigned = (None, "ann", "bob", who)[number % 4]
+        asked.history.task(f"{number:02}", by=who, assigned_user_id=assigned)
+        if number % 2:
+            started = TaskStatusChanged(old=Status.OPEN, new=Status.IN_PROGRESS)
+            asked.history.append(f"task#{number:02}", started)
+        if number % 10 == 1:
+            asked.history.append(f"task#{number:02}", TaskStatusChanged(old=Status.IN_PROGRESS, new=Status.CLOSED))
+    asked.project()
+    return asked

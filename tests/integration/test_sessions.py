@@ -18,14 +18,14 @@ from domain.permissions import Role
 from domain.sessions import EndReason, SessionEnded, SessionRefreshed, SessionRevoked, SessionStarted, end, refresh
 from domain.tasks import TaskCommented
 from domain.users import UserPasswordChanged, UserRegistered
-from infra import clients, passwords
+from infra import clients, marks, passwords
 from infra.event_store import DynamoDBEventStore
 from infra.guards import Stops, TokenGuards, UnreadGuardsError
 from infra.memory_event_store import MemoryEventStore
 from infra.usage import Usage
-from infra.views import CounterRow, Row, open_sessions
+from infra.views import CounterRow, Row, counters, last_login, open_sessions
 from projections.projector import Projector, projections
-from tests.integration.conftest import DAY, Calls, aws_client, table_items
+from tests.integration.conftest import DAY, Calls, empty_views, table_items
 
 if TYPE_CHECKING:
     from tests.integration.conftest import History
@@ -64,7 +64,8 @@ def row(stream: str = STREAM) -> Row:
 
 
 def number(pk: str, sk: str) -> int:
-    return int(CounterRow.get(pk, sk).n)
+    (found,) = counters(pk, sk, sk)
+    return int(found.n)
 
 
 def listed(user: str) -> list[str]:
@@ -126,7 +127,7 @@ def test_the_last_login_is_the_latest_and_no_refresh(history: "History") -> None
     latest = history.append("session#s-2", started())
     history.append(STREAM, refreshed(2))
     project(history, history.commits)
-    assert number("user#ann", "last-login") == int(latest.at.timestamp())
+    assert CounterRow.get(*last_login("ann")).n == int(latest.at.timestamp())
 
 
 @pytest.mark.usefixtures("aws")
@@ -135,12 +136,7 @@ def test_a_session_that_cannot_be_folded_is_parked_alone(history: "History") -> 
     history.append(STREAM, started())
     project(history, history.commits)
     assert row().version == 1
-    assert [item["sk"]["S"] for item in table_items("views") if item["pk"]["S"] == "parked"] == ["session#bad"]
-
-
-def empty_views() -> None:
-    for item in table_items("views"):
-        aws_client("dynamodb").delete_item(TableName="views", Key={"pk": item["pk"], "sk": item["sk"]})
+    assert [stream.stream for stream in marks.parked()] == ["session#bad"]
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

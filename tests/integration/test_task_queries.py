@@ -583,7 +583,7 @@ def test_what_a_pointer_rules_out_is_not_fetched(depot: Api, calls: "Calls", cal
     (keys,) = (part["Keys"] for part in fetched["RequestItems"].values())
     wanted = expected(depot.history, caller, by_due_date)
     assert 0 < len(wanted) < 20
-    assert {key["pk"]["S"] for key in keys} == {f"task#{task_id}" for task_id in wanted}
+    assert {key["pk"]["S"] for key in keys} == {f"1|task#{task_id}" for task_id in wanted}
 
 
 def test_a_page_of_tasks_ends_at_its_size(depot: Api, monkeypatch: pytest.MonkeyPatch) -> None:

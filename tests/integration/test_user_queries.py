@@ -20,9 +20,10 @@ from domain.users import (
     UserRoleChanged,
 )
 from infra.memory_event_store import MemoryEventStore
-from infra.views import LAST_LOGIN, USERS_COUNTER, CounterRow, Key, Row, raise_to
+from infra.views import USERS_COUNTER, Row, counters, last_login, raise_to
 from projections.projector import Projector, projections
 from queries import search
+from tests.integration.conftest import empty_views
 from tests.integration.read_api import Api, directions, ids, turned
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ THERE = ["u8", "u7", "u6", "u4", "u3", "u2", "u1", "u0"]
 
 
 def counted() -> dict[str, int]:
-    return {row.sk: int(row.n) for row in CounterRow.query(USERS_COUNTER) if row.n}
+    return {row.sk: int(row.n) for row in counters(USERS_COUNTER, " ", "~") if row.n}
 
 
 # ---- one
@@ -104,8 +105,8 @@ def test_a_reset_shows_until_the_password_is_changed(people: Api) -> None:
 
 
 def test_the_last_login_is_shown_of_one_and_of_all(people: Api) -> None:
-    raise_to(Key("user#u1", LAST_LOGIN), 1_772_366_400)
-    raise_to(Key("user#u3", LAST_LOGIN), 1_772_366_401)
+    raise_to(last_login("u1"), 1_772_366_400)
+    raise_to(last_login("u3"), 1_772_366_401)
 
     assert people.get("/users/u1").body["last_login"] == 1_772_366_400
     logins = {user["id"]: user["last_login"] for user in people.get("/users").body["items"]}
@@ -253,8 +254,7 @@ def test_rows_counters_and_the_list_end_the_same_whatever_order_commits_come_in(
     steps: list[tuple[str, tuple[DomainEvent, ...]]],
     data: st.DataObject,
 ) -> None:
-    for found in [*Row.scan(), *CounterRow.scan()]:
-        found.delete()
+    empty_views()
     history = new_history(MemoryEventStore())
     gone: set[str] = set()
     for person in "abc":

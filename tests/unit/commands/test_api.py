@@ -51,6 +51,16 @@ class Store(MemoryEventStore):
         return list(self.load(f"task#{task_id}"))
 
 
+class Unthrottled:
+    """Lets everybody try as often as they like."""
+
+    def count(self, *attempt: object) -> None:
+        """See `LoginThrottle.count`."""
+
+    def give_back(self, *attempt: object) -> None:
+        """See `LoginThrottle.give_back`."""
+
+
 class Guards:
     """Who holds which address."""
 
@@ -110,7 +120,9 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     """The function as it is deployed, on a store in memory."""
     store = Store()
     monkeypatch.setattr(wiring, "store", lambda: store)
-    monkeypatch.setattr(wiring, "secret", lambda _arn: {"current": KEY})
+    monkeypatch.setattr(wiring, "secret", lambda _arn, *_age: {"current": KEY})
+    monkeypatch.setattr(wiring, "login_throttle", Unthrottled)
+    monkeypatch.setattr(api.api, "_callers", wiring.tokens)  # whether tokens were stopped, test_sessions.py looks at
     monkeypatch.setenv("TOKEN_SECRET_ARN", "arn:token")
     monkeypatch.setattr(passwords, "PASSWORD_ROUNDS", 4)
     monkeypatch.setattr(execution, "RETRY_CAP_SECONDS", 0)
@@ -228,11 +240,22 @@ def monitoring_event(store: Store) -> Callable[..., str]:
 # As the table of routes has it: which permission opens each.
 TABLE = {
     "POST /auth/login": Permission.OPEN,
+    "POST /auth/refresh": Permission.OPEN,
+    "POST /auth/logout": Permission.ANY_USER,
     "POST /events/<event_id>/create-task": Permission.CREATE_OWN_TASKS,
     "POST /tasks": Permission.CREATE_OWN_TASKS,
     "PUT /tasks/<task_id>": Permission.UPDATE_OWN_TASKS,
     "PUT /tasks/<task_id>/status": Permission.UPDATE_OWN_TASKS,
     "POST /tasks/<task_id>/comments": Permission.UPDATE_OWN_TASKS,
+    "DELETE /tasks/<task_id>": Permission.DELETE_TASKS,
+    "POST /users": Permission.USERS,
+    "PUT /users/<user_id>": Permission.OWN_PROFILE,
+    "PUT /users/<user_id>/password": Permission.OWN_PROFILE,
+    "DELETE /users/<user_id>": Permission.USERS,
+    "POST /config/aws": Permission.CONFIG,
+    "PUT /config/aws/<config_id>": Permission.CONFIG,
+    "POST /config/aws/<config_id>/test": Permission.CONFIG,
+    "PUT /config/monitoring": Permission.CONFIG,
 }
 ROUTES = sorted(api.api.routes, key=str)
 CLOSED = [route for route in ROUTES if route.permission is not Permission.OPEN]
@@ -247,8 +270,8 @@ def test_every_route_has_the_permission_that_the_table_of_routes_gives_it() -> N
     assert len({str(route) for route in ROUTES}) == len(ROUTES)
 
 
-def test_only_logging_in_is_open() -> None:
-    assert {route.path for route in ROUTES if route not in CLOSED} <= {"/auth/login", "/auth/refresh"}
+def test_only_logging_in_and_refreshing_are_open() -> None:
+    assert {route.path for route in ROUTES if route not in CLOSED} == {"/auth/login", "/auth/refresh"}
 
 
 def test_the_write_function_answers_no_reading_method() -> None:
@@ -323,7 +346,8 @@ def login(email: Any, password: Any, **more: Any) -> Answered:
 def test_the_right_password_gets_a_token_that_opens_the_api(ada: str) -> None:
     answer = login("ada@example.com", PASSWORD)
     assert (answer.status, answer.body["token_type"], answer.body["expires_in"]) == (200, "Bearer", 900)
-    assert answer.body.keys() == {"access_token", "token_type", "expires_in"}
+    assert answer.body["refresh_expires_in"] == 7 * 86_400
+    assert answer.body["password_change_required"] is False
     body = {**TASK, "assigned_user_id": ada}
     assert called("POST", "/tasks", body, token=answer.body["access_token"]).status == 201
 

@@ -11,8 +11,12 @@ from domain.registry import DECIDERS
 KNOWN = {
     # kind: (the decider's schema, a digest of the shape of its state)
     "event": (1, "df4e2ff9dc07c887"),
-    "task": (1, "343a83d1f1eab3df"),
-    "user": (1, "7fd1c9d42ca5c13b"),
+    "task": (2, "4ab7a9c0d3cd74f6"),
+    "user": (2, "e597a81632cb52f3"),
+    "session": (1, "627ebf126b6e4c61"),
+    "aws-config": (1, "c48684b989bde6f8"),
+    "monitoring-config": (1, "85d01ae5b2e93377"),
+    "heartbeat": (1, "818ea7212b65064c"),
 }
 
 

@@ -1,6 +1,7 @@
 """What infra/template.yaml promises: least privilege, every setting that the code reads, queues that lose nothing."""
 
 import ast
+import json
 import re
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -9,7 +10,14 @@ from typing import Any
 
 import pytest
 
-from infra.settings import LEASE_SECONDS, MAX_DELIVERY_ATTEMPTS
+from infra import heartbeats, metrics
+from infra.settings import (
+    HEARTBEAT_SECONDS,
+    LEASE_SECONDS,
+    MAX_ACCESS_TOKEN_LIFETIME,
+    MAX_DELIVERY_ATTEMPTS,
+    MAX_LAG_SECONDS,
+)
 from ops import template
 
 ROOT = Path(__file__).parents[3]
@@ -135,6 +143,47 @@ def test_the_read_side_can_write_nothing() -> None:
                 *("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"),
                 "secretsmanager:GetSecretValue",
             }
+
+
+def leading_keys(role: str, table: str) -> dict[str, set[str]]:
+    """Where the keys of a table begin that a role may use, by action; `*` where nothing limits them."""
+    found: dict[str, set[str]] = {}
+    for policy in ROLES[role]["Policies"]:
+        for statement in policy["PolicyDocument"]["Statement"]:
+            if mentions(statement["Resource"], table) and "StreamArn" not in str(statement["Resource"]):
+                limits = statement.get("Condition", {}).get("ForAllValues:StringLike", {})
+                for action in listed(statement["Action"]):
+                    found.setdefault(action, set()).update(limits.get("dynamodb:LeadingKeys", {"*"}))
+    return found
+
+
+def test_reactions_can_end_sessions_and_do_nothing_else() -> None:
+    assert leading_keys("ReactionsRole", "EventsTable") == {
+        "dynamodb:Query": {"session#*"},
+        "dynamodb:PutItem": {"session#*"},
+    }
+    assert leading_keys("ReactionsRole", "GuardsTable") == {"dynamodb:PutItem": {"ended#*"}}
+    assert leading_keys("ReactionsRole", "ViewsTable") == {
+        "dynamodb:Query": {"*"},
+        "dynamodb:PutItem": {"heartbeats"},
+    }
+    (resource,) = (
+        resource
+        for actions, resources in statements("ReactionsRole")
+        for resource in resources
+        if mentions(resource, "ViewsTable") and "dynamodb:Query" in actions
+    )
+    assert resource["Fn::Sub"].endswith("/index/gsi2")
+
+
+def test_the_write_api_appends_to_the_streams_of_its_routes_and_to_none_that_aws_fills() -> None:
+    allowed = leading_keys("WriteApiRole", "EventsTable")["dynamodb:PutItem"]
+    assert {"task#*", "session#*", "user#*"} <= allowed
+    assert not {"*", "event#*"} & allowed
+
+
+def test_the_read_api_sees_of_the_guards_only_what_ends_tokens() -> None:
+    assert leading_keys("ReadApiRole", "GuardsTable") == {"dynamodb:BatchGetItem": {"ended#*", "stopped#*"}}
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -304,6 +353,101 @@ def test_a_record_of_a_stream_that_is_given_up_is_noted() -> None:
                     if "sqs:SendMessage" in actions
                 ]
                 assert any(mentions(resources, attribute_of(note)) for resources in sendable)
+
+
+def test_access_tokens_are_never_good_for_longer_than_what_ends_them_is_kept() -> None:
+    parameter = TEMPLATE["Parameters"]["AccessTokenMinutes"]
+    assert parameter["MaxValue"] * 60 <= MAX_ACCESS_TOKEN_LIFETIME.total_seconds()
+    assert (parameter["Default"], parameter["MinValue"]) == (15, 1)
+    assert TEMPLATE["Parameters"]["RefreshTokenDays"]["Default"] == 7
+
+
+def test_no_function_is_given_a_key_of_tokens_by_its_environment() -> None:
+    assert not [name for name in FUNCTIONS if "JWT_SECRET_KEY" in variables(name)]
+
+
+def test_reactions_are_handed_commits_of_users_and_heartbeats_only() -> None:
+    (source,) = FUNCTIONS["ReactionsFunction"]["Events"].values()
+    (pattern,) = (json.loads(one["Pattern"]) for one in source["Properties"]["FilterCriteria"]["Filters"])
+    prefixes = [{"prefix": "user#"}, {"prefix": "heartbeat#"}]
+    assert pattern == {"data": {"dynamodb": {"Keys": {"pk": {"S": prefixes}}}}}
+
+
+# ---- heartbeats and alarms
+
+
+def test_schedules_append_heartbeats_and_do_nothing_else() -> None:
+    assert leading_keys("SchedulesRole", "EventsTable") == {
+        "dynamodb:Query": {"heartbeat#*"},
+        "dynamodb:PutItem": {"heartbeat#*"},
+    }
+    assert {action.partition(":")[0] for actions, _ in statements("SchedulesRole") for action in actions} == {
+        *("logs", "dynamodb")
+    }
+
+
+def test_a_heartbeat_is_sent_as_often_as_consumers_expect_it() -> None:
+    (source,) = FUNCTIONS["SchedulesFunction"]["Events"].values()
+    assert (source["Type"], source["Properties"]["Schedule"]) == ("Schedule", "rate(1 minute)")
+    assert HEARTBEAT_SECONDS == 60
+
+
+def test_the_notifier_notes_in_the_views_table_that_it_heard_a_heartbeat_and_no_more() -> None:
+    assert leading_keys("NotifierRole", "ViewsTable") == {"dynamodb:PutItem": {"heartbeats"}}
+
+
+ALARMS = of_type("AWS::CloudWatch::Alarm")
+LAG_ALARMS = [alarm for alarm in ALARMS.values() if alarm["MetricName"] == "ProjectionLag"]
+
+
+def dimensions(alarm: dict[str, Any]) -> dict[str, Any]:
+    return {dimension["Name"]: dimension["Value"] for dimension in alarm["Dimensions"]}
+
+
+def test_the_lag_of_every_consumer_has_an_alarm_which_also_goes_off_in_silence() -> None:
+    assert sorted(dimensions(alarm)["consumer"] for alarm in LAG_ALARMS) == sorted(heartbeats.CONSUMERS)
+    for alarm in LAG_ALARMS:
+        assert (alarm["Threshold"], alarm["TreatMissingData"]) == (MAX_LAG_SECONDS, "breaching")
+        assert alarm["Period"] >= HEARTBEAT_SECONDS
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_an_alarm_watches_what_is_measured(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """CloudWatch takes a metric for another one if a dimension is missing or more."""
+    alarm = ALARMS[name]
+    monkeypatch.setenv("STAGE", "dev")
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", GLOBAL_VARIABLES["POWERTOOLS_SERVICE_NAME"])
+    watched = {name: "dev" if value == {"Ref": "Stage"} else value for name, value in dimensions(alarm).items()}
+
+    metrics.gauge(alarm["MetricName"], "Count", 1, **{k: v for k, v in watched.items() if k == "consumer"})
+
+    written = json.loads(capsys.readouterr().out)
+    (told,) = written["_aws"]["CloudWatchMetrics"]
+    assert told["Namespace"] == alarm["Namespace"]
+    assert {name: written[name] for name in told["Dimensions"][0]} == watched
+
+
+def test_alarms_are_for_stages_on_aws_and_notify_nobody_unless_a_topic_is_named() -> None:
+    assert TEMPLATE["Parameters"]["AlarmTopicArn"]["Default"] == ""
+    for name, alarm in ALARMS.items():
+        assert RESOURCES[name]["Condition"] == "IsOnAws"
+        for actions in (alarm["AlarmActions"], alarm["OKActions"]):
+            assert actions["Fn::If"][0] == "HasAlarmTopic"
+            assert actions["Fn::If"][2] == {"Ref": "AWS::NoValue"}
+
+
+def test_what_a_stream_does_not_get_rid_of_is_noted_before_it_vanishes_with_time_to_read_it_again() -> None:
+    """Both streams keep their records for 24 hours."""
+    for function in FUNCTIONS.values():
+        for source in function["Events"].values():
+            if source["Type"] in {"DynamoDB", "Kinesis"}:
+                limits = source["Properties"]
+                assert limits["MaximumRetryAttempts"] == -1
+                assert limits["BisectBatchOnFunctionError"] is True
+                assert 3600 <= 24 * 3600 - limits["MaximumRecordAgeInSeconds"] <= 6 * 3600
+    assert RESOURCES["EventsStream"]["Properties"]["RetentionPeriodHours"] == 24
 
 
 # ---- tables

@@ -11,6 +11,7 @@ OUTPUTS = {
     "ApiUrl": "https://abc123.execute-api.eu-west-1.amazonaws.com/dev",
     "EventBusName": "default",
     "IngestQueueUrl": "http://localhost:4566/000000000000/ingest",
+    "StreamFailureQueueUrl": "http://localhost:4566/000000000000/failures",
     "EventsTable": "events",
     "EventsStream": "commits",
 }
@@ -21,6 +22,7 @@ def test_a_local_stage_answers_on_the_emulators_present_address() -> None:
     assert found.api_url == "http://127.0.0.1:4570/_aws/execute-api/abc123/local"
     assert found.endpoint_url == "http://127.0.0.1:4570"
     assert found.ingest_queue_url == "http://127.0.0.1:4570/000000000000/ingest"
+    assert found.stream_failure_queue_url == "http://127.0.0.1:4570/000000000000/failures"
     assert (found.port, found.pid, found.running, found.deployed) == (4570, 7, True, True)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from infra import generations
 from tests.in_memory import deployed
 from tests.in_memory.dynamodb import InMemoryDynamoDB
 from tests.in_memory.event_source import EventSource, EventSourceMapping
@@ -14,8 +15,10 @@ from tests.unit.projections.ledger import Ledger
 
 @pytest.fixture
 def db() -> Iterator[InMemoryDynamoDB]:
+    generations.forget()
     with InMemoryDynamoDB(deployed.tables()).installed() as db:
         yield db
+    generations.forget()
 
 
 @pytest.fixture

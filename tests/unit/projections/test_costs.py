@@ -9,7 +9,7 @@ import pytest
 from domain.tasks import Status
 from tests.in_memory import sizes
 from tests.in_memory.dynamodb import InMemoryDynamoDB
-from tests.in_memory.event_source import EventSource, EventSourceMapping
+from tests.in_memory.event_source import EventSource, EventSourceMapping, event
 from tests.unit.projections.ledger import Ledger
 
 STREAMS = 500
@@ -55,7 +55,7 @@ def spent(ledger: Ledger, work: Work, batch_size: int) -> PerEvent:
 
 
 BARS = {1: 3, 10: 0.3, 100: 0.05}
-"""Calls per event, by the size of a batch: the parked streams, the rows, and a transaction for each 100 items."""
+"""Calls per event, by the size of a batch: the bearings, the rows, and a transaction for each 100 items."""
 
 
 @pytest.mark.parametrize(("batch_size", "units"), [(1, 6), (10, 5), (100, 3.5)])
@@ -77,6 +77,21 @@ def test_an_event_of_a_task_costs_its_row_its_pointer_and_a_share_of_its_counter
     cost = spent(ledger, work, batch_size)
     assert cost.write_units <= units
     assert cost.calls <= BARS[batch_size]
+
+
+@pytest.mark.parametrize(("work", "transactions"), [(Ledger.record_event, 2), (create, 3)])
+def test_a_batch_is_one_query_one_read_of_its_rows_and_as_few_transactions_as_hold_them(
+    ledger: Ledger, work: Work, transactions: int
+) -> None:
+    for _ in range(100):
+        work(ledger)
+    batch = event(ledger.db.changes("events"))
+
+    with ledger.db.metered() as used:
+        ledger.handler(batch)
+
+    assert used.calls == {"Query": 1, "BatchGetItem": 1, "TransactWriteItems": transactions}
+    assert used.calls.total() <= 100 * BARS[100]
 
 
 def test_a_duplicate_costs_one_read_of_its_row(ledger: Ledger) -> None:

@@ -12,7 +12,7 @@ import pytest
 from domain import event as event_types
 from domain.commit import Commit, chain_hash
 from domain.tasks import Status, TaskCommented
-from infra import views
+from infra import marks
 from projections.projector import hints_of
 from tests.in_memory.dynamodb import InMemoryDynamoDB
 from tests.in_memory.event_source import EventSource, EventSourceMapping, anyhow, event
@@ -105,17 +105,18 @@ def test_a_poisoned_stream_delays_no_other_and_stands_in_the_parked_rows(
     source.drain()
 
     assert source.invocations == 21  # no batch came again
-    assert {row.data[:20] for row in views.parked().values()} == {"UnreadableEventError"}
-    assert set(views.parked()) == {poison}
+    assert [mark.error[:20] for mark in marks.parked()] == ["UnreadableEventError"]
+    assert parked(rows_of(db)) == [poison]
     assert source.destination == []
-    behind = {task for task, version in task_versions(db).items() if version < 2}
-    assert behind == {poison}
+    assert {task for task, version in task_versions(db).items() if version < 2} == {poison}
+    assert task_versions(db)[poison] == 1
+    assert [(mark.generation, mark.version) for mark in marks.parked()] == [(1, 1)]
 
     monkeypatch.setitem(event_types._types, "task.remarked", TaskCommented)
     (hint, *_) = ledger.store.load_back(poison)
     ledger.projector().project([hint])
 
-    assert views.parked() == {}
+    assert parked(rows_of(db)) == []
     assert task_versions(db)[poison] == 3
     assert differences(rows_of(db), fresh_fold(ledger, at_once=100)) == {}
 
@@ -138,7 +139,7 @@ def test_what_a_poisoned_stream_showed_stays_and_what_follows_waits_in_order(
     source.drain()
     assert task_versions(db) == {stream: 1}
     assert parked(rows_of(db)) == [stream]
-    assert {key: row for key, row in rows_of(db).items() if key[1] != stream} == before
+    assert {key: row for key, row in rows_of(db).items() if key[0] != marks.STATE} == before
 
     monkeypatch.setitem(event_types._types, "task.remarked", TaskCommented)
     ledger.move_task(Status.OPEN)

@@ -1,0 +1,133 @@
+"""The views table as it is stored, generation by generation: to compare two of them, to recount one, to remove one."""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
+
+from infra import clients
+from infra.generations import projection_of
+from infra.replay import WHOLE, Segment
+from infra.views import Key, Row
+
+_KEYS = ("pk", "gsi1pk", "gsi2pk")
+
+
+class Stored(NamedTuple):
+    """One item.
+
+    Attributes:
+        key: without the generation.
+        content: its attributes as DynamoDB gives them, without generations.
+    """
+
+    generation: int
+    projection: str
+    key: Key
+    content: Mapping[str, Any]
+    raw: Mapping[str, Any]
+
+    @property
+    def is_counter(self) -> bool:
+        return self.key.pk.startswith("counter#")
+
+    @property
+    def is_register(self) -> bool:
+        """A number that only ever rises."""
+        return "n" in self.content and not self.is_counter
+
+    @property
+    def number(self) -> int:
+        """Of a counter's part."""
+        return int(self.content["n"]["N"])
+
+    @property
+    def expired(self) -> bool:
+        """DynamoDB removes expired items within days; until then they are there, and nobody shows them."""
+        return "ttl" in self.content and float(self.content["ttl"]["N"]) <= time.time()
+
+    def row(self) -> Row:
+        row: Row = Row.from_raw_data(dict(self.raw))
+        return row
+
+    @property
+    def version(self) -> int:
+        """Of the stream that a row shows; 0 for rows beside it, and for counters."""
+        return int(self.content.get("version", {}).get("N", 0))
+
+
+def scan(chosen: Mapping[str, int], segment: Segment = WHOLE) -> Iterator[Stored]:
+    """Every item of these generations, by projection, strongly consistent. One call per MB of the whole table."""
+    request: dict[str, Any] = {"TableName": Row.Meta.table_name, "ConsistentRead": True}
+    if segment.of > 1:
+        request |= {"Segment": segment.number, "TotalSegments": segment.of}
+    while True:
+        page: Any = clients.dynamodb().scan(**request)
+        yield from (item for item in map(_stored, page.pop("Items")) if item and _is_of(item, chosen))
+        if "LastEvaluatedKey" not in page:
+            return
+        request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
+def twins(items: Sequence[Stored], chosen: Mapping[str, int]) -> dict[Key, Stored]:
+    """The items of the same keys in other generations, strongly consistent. At most 100 at once."""
+    return by_key([(chosen[item.projection], item.key) for item in items])
+
+
+def by_key(keys: Sequence[tuple[int, Key]]) -> dict[Key, Stored]:
+    """The items of these generations and keys that exist, strongly consistent. At most 100 at once."""
+    if not keys:
+        return {}
+    raw = [_raw_key(*key) for key in keys]
+    wanted: Any = {Row.Meta.table_name: {"Keys": raw, "ConsistentRead": True}}
+    found: dict[Key, Stored] = {}
+    while wanted:
+        answer: Any = clients.dynamodb().batch_get_item(RequestItems=wanted)
+        for item in map(_stored, answer["Responses"].get(Row.Meta.table_name, [])):
+            if item:
+                found[item.key] = item
+        wanted = answer.get("UnprocessedKeys")
+    return found
+
+
+def remove(chosen: Mapping[str, int]) -> Iterator[int]:
+    """Delete these generations. Yields how many items are gone so far."""
+    removed = 0
+    items = scan(chosen)
+    while some := list(islice(items, 25)):
+        requests = [{"DeleteRequest": {"Key": _raw_key(item.generation, item.key)}} for item in some]
+        unwritten: Any = {Row.Meta.table_name: requests}
+        while unwritten:
+            unwritten = clients.dynamodb().batch_write_item(RequestItems=unwritten)["UnprocessedItems"]
+        removed += len(some)
+        yield removed
+
+
+def in_hundreds(items: Iterable[Stored]) -> Iterator[list[Stored]]:
+    remaining = iter(items)
+    while some := list(islice(remaining, 100)):
+        yield some
+
+
+def content(row: Row) -> Mapping[str, Any]:
+    """A row's attributes as DynamoDB would give them, without generations."""
+    return _without_generations(row.serialize())
+
+
+def _is_of(item: Stored, chosen: Mapping[str, int]) -> bool:
+    return chosen.get(item.projection) == item.generation
+
+
+def _stored(item: Mapping[str, Any]) -> Stored | None:
+    generation, bar, pk = item["pk"]["S"].partition("|")
+    if not bar or not generation.isdigit():
+        return None  # a mark
+    return Stored(int(generation), projection_of(pk), Key(pk, item["sk"]["S"]), _without_generations(item), item)
+
+
+def _without_generations(item: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {name: {"S": value["S"].partition("|")[2]} if name in _KEYS else value for name, value in item.items()}
+
+
+def _raw_key(generation: int, key: Key) -> dict[str, Any]:
+    return {"pk": {"S": f"{generation}|{key.pk}"}, "sk": {"S": key.sk}}

@@ -1,0 +1,128 @@
+"""The read side of a stage as an operator sees it: its lag, its parked streams, and going on with these."""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ops import functions, stack
+from ops.aws import SessionConfig, as_ops_error
+
+if TYPE_CHECKING:
+    from infra.marks import Mark
+    from infra.read_side import ReadSide
+
+STREAMS_TOGETHER = 20
+"""Streams that one call of the projector goes on with; it has a minute."""
+
+
+_NAMED = 5
+
+
+class Redriven(NamedTuple):
+    """What became of a stream.
+
+    Attributes:
+        version: up to which the views show it, if it is not parked; 0 if there is no such stream.
+        parked: why it is still parked; None if it is not.
+    """
+
+    stream: str
+    version: int
+    parked: str | None
+
+
+class Report(NamedTuple):
+    """What `opsledger status` says of the read side: nothing of a stage that is not deployed.
+
+    Attributes:
+        problem: why nothing can be said though it is deployed; empty if there is no such reason.
+    """
+
+    found: "ReadSide | None" = None
+    problem: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """`views` is `ok`, `degraded` or null; the others as GET /health has them; null where nothing is known."""
+        if self.found is None:
+            return {"views": None, "lag": None, "parked": None, "rebuild": None}
+        return {
+            "views": self.found.status,
+            "lag": dict(self.found.lag),
+            "parked": len(self.found.parked),
+            "rebuild": self.found.rebuild,
+        }
+
+    def lines(self) -> list[str]:
+        """The same for people, with what the figures mean."""
+        if self.problem:
+            return [f"views: not known ({self.problem})"]
+        if self.found is None:
+            return []
+        return [f"views: {self.found.status}", *_lag_lines(self.found), *_parked_lines(self.found)]
+
+
+def report(config: SessionConfig) -> Report:
+    """What can be said of a deployed stage; that its table cannot be read is said too, and no error."""
+    from botocore.exceptions import ClientError  # noqa: PLC0415
+
+    try:
+        return Report(look(config))
+    except ClientError as error:
+        return Report(problem=as_ops_error(error).problem)
+
+
+def look(config: SessionConfig) -> "ReadSide":
+    """How the read side is now. Two queries, with the operator's credentials."""
+    from infra import read_side  # noqa: PLC0415 - PynamoDB takes 0.3 s
+
+    table = stack.required_output(config, "ViewsTable")
+    return read_side.look(lambda partition: _marks(config, table, partition))
+
+
+def redrive(config: SessionConfig, streams: Iterable[str]) -> Iterator[Redriven]:
+    """Have the projector go on with streams from the events table, with the code that is deployed.
+
+    Raises:
+        OpsError: the function failed; streams that were not given yet are as they were.
+    """
+    remaining = iter(dict.fromkeys(streams))
+    while some := list(islice(remaining, STREAMS_TOGETHER)):
+        done = functions.invoke(config, f"{config.stack_name}-projector", {"redrive": some})
+        yield from (Redriven(stream, **of_stream) for stream, of_stream in done.items())
+
+
+def _lag_lines(found: "ReadSide") -> list[str]:
+    if not any(lag is not None for lag in found.lag.values()):
+        return ["  no heartbeat has been heard yet: one is sent every minute, and the lag is known from then on"]
+    lines = ["  lag: seconds that the last heartbeat took to each reader of the streams, or that the next is overdue"]
+    for consumer, lag in found.lag.items():
+        told = "has heard no heartbeat yet" if lag is None else f"{lag:.1f} s"
+        lines.append(f"    {consumer}: {told}")
+    return lines
+
+
+def _parked_lines(found: "ReadSide") -> list[str]:
+    rebuild = [f"  a rebuild is under way, in the phase {found.rebuild}"] if found.rebuild else []
+    if not found.parked:
+        return [*rebuild, "  parked streams: none"]
+    names = ", ".join(parked.stream for parked in found.parked[:_NAMED])
+    more = f" and {len(found.parked) - _NAMED} more" if len(found.parked) > _NAMED else ""
+    return [*rebuild, f"  parked streams: {names}{more}; `opsledger parked` tells why"]
+
+
+def _marks(config: SessionConfig, table: str, partition: str) -> "Iterator[Mark]":
+    from infra.marks import Mark  # noqa: PLC0415
+
+    pages = (
+        config.client("dynamodb")
+        .get_paginator("query")
+        .paginate(
+            TableName=table,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": partition}},
+            ConsistentRead=True,
+        )
+    )
+    for page in pages:
+        for item in page["Items"]:
+            yield Mark.from_raw_data(item)

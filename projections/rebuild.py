@@ -1,0 +1,255 @@
+"""Rebuild: all rows and counters of some projections anew from the events, beside the live ones, and one swap.
+
+1. Bulk: a consistent parallel scan folds every stream and writes each row once, in partitions that nobody reads. The
+   projector serves the live generation meanwhile, and notes the streams that it is told of.
+2. Catch-up: the noted streams are projected into the new generation, transactionally.
+3. Both: the projector moves both generations' rows in one transaction; what is left of the notes is caught up with.
+4. The two are compared. One write of the pointer makes the new one live; who still reads the old one for a moment
+   reads the same. Then the old rows are deleted.
+
+What has been reached stands in the pointer and beside it, so that a rebuild that was killed goes on from there.
+Decisions and the outbox are no views: nobody is told anything twice.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Executor
+from functools import partial
+from typing import NamedTuple, Protocol
+
+from infra import generations, marks, stored
+from infra.generations import Generations, Phase
+from infra.replay import Segment, in_parallel
+from infra.views import Key, unsharded
+from projections import bulk
+from projections.bulk import Progress
+from projections.comparison import Comparison, compare
+from projections.projector import Projector
+
+LEASE_SECONDS = 60.0
+
+SETTLE_SECONDS = 16.0
+"""After the pointer moved, until everybody acts by it: the second that it may be kept, and the longest that one call
+to DynamoDB takes with its retries (`infra.views`: two attempts of at most 7 seconds)."""
+
+NOTES_TOGETHER = 100
+MAX_NOTES = 1_000_000
+"""After so many, what is left is caught up with while the projector keeps both generations."""
+
+
+class RebuildError(Exception):
+    """A rebuild that cannot begin or go on. The message says why."""
+
+
+class Watcher(Protocol):
+    """Is told how far a rebuild is, and asked whether the new generation may go live."""
+
+    def reached(self, phase: str, done: int, total: int | None) -> None:
+        """`done` of `total` things in this phase; None: nobody knows how many there are."""
+
+    def accepts(self, compared: Comparison) -> bool:
+        """Whether to swap, now that both generations are compared."""
+
+
+class Outcome(NamedTuple):
+    """What a rebuild did.
+
+    Attributes:
+        swapped: whether the new generation is live.
+        compared: how the two generations differed before the swap.
+    """
+
+    swapped: bool
+    segments: Mapping[int, Progress]
+    compared: Comparison | None
+
+
+class Rebuild:
+    """One rebuild, begun or gone on with.
+
+    Args:
+        projector: for all projections.
+        names: of the projections to rebuild, unless one that was interrupted is gone on with.
+        build: builds one segment's bulk, in this process or another; see `bulk.SegmentBuild`.
+        executor: runs the segments.
+        settle: waits until everybody acts by the pointer as it is.
+    """
+
+    def __init__(
+        self,
+        projector: Projector,
+        names: Iterable[str],
+        build: Callable[[Generations, Segment], Progress],
+        executor: Executor,
+        *,
+        owner: str,
+        watcher: Watcher,
+        segments: int = 4,
+        dry_run: bool = False,
+        settle: Callable[["Watcher"], None] | None = None,
+    ) -> None:
+        self._projector = projector
+        self._names = tuple(names)
+        self._build = build
+        self._executor = executor
+        self._owner = owner
+        self._watcher = watcher
+        self._segments = segments
+        self._dry_run = dry_run
+        self._settle = partial(settle or wait_until_settled, watcher)
+
+    def run(self) -> Outcome:
+        """Carry it out, from the beginning or from where it was interrupted.
+
+        Raises:
+            RebuildError: another one is under way.
+        """
+        state = self._begin()
+        compared = None
+        if state.phase is Phase.BULK:
+            self._bulk(state)
+            state = self._enter(Phase.CATCH_UP)
+        if state.phase is Phase.CATCH_UP:
+            self._catch_up(state, wholly=False)
+            if state.dry_run:
+                compared = self._compare(state)
+            else:
+                state = self._enter(Phase.BOTH)
+        if state.phase is Phase.BOTH:
+            self._settle()
+            self._catch_up(state, wholly=True)
+            compared = self._compare(state)
+            if self._watcher.accepts(compared):
+                state = self._swap()
+        if state.phase is Phase.SWAPPED:
+            self._settle()
+        swapped = all(other < state.live_of(name) for name, other in state.other.items())
+        segments = bulk.progress(state.segments)
+        if state.phase is not Phase.REMOVING:
+            self._enter(Phase.REMOVING)
+            self._settle()
+        self._remove()
+        return Outcome(swapped, segments, compared)
+
+    # ---- phases
+
+    def _begin(self) -> Generations:
+        now = time.time()
+        state, _ = generations.read()
+        if state.phase and state.owner != self._owner and state.owned_until > now:
+            raise RebuildError(f"A rebuild is under way; if it was killed, wait {state.owned_until - now:.0f} s.")
+        if state.phase is None:
+            bulk.forget_progress()
+            marks.forget_notes()
+            other = {name: state.live_of(name) + 1 for name in self._names}
+            state = generations.move(
+                lambda now_there: now_there.model_copy(
+                    update={
+                        "other": other,
+                        "phase": Phase.BULK,
+                        "segments": self._segments,
+                        "dry_run": self._dry_run,
+                        **self._lease(),
+                    }
+                )
+            )
+        else:
+            state = generations.move(lambda now_there: now_there.model_copy(update=self._lease()))
+        self._settle()  # from here on, whoever projects notes what it is told of; also if it was killed in this wait
+        return state
+
+    def _bulk(self, state: Generations) -> None:
+        segments = in_parallel(self._executor, state.segments, lambda segment: self._build(state, segment))
+        done = []
+        for segment in segments:
+            done.append(segment)
+            self._keep_lease()
+            self._watcher.reached("bulk", len(done), state.segments)
+        bulk.write_counters(done, state.other, self._outliving(state))
+
+    def _outliving(self, state: Generations) -> Mapping[Key, int]:
+        """The live counters whose rows may have expired: of these the events tell a part only."""
+        by_category = self._projector.projections
+        found: Counter[Key] = Counter()
+        for item in stored.scan({name: state.live_of(name) for name in state.other}):
+            key = unsharded(item.key)
+            if item.is_counter and by_category[item.projection].outlives(key, time.time()):
+                found[key] += item.number
+        return found
+
+    def _catch_up(self, state: Generations, *, wholly: bool) -> None:
+        """Project the noted streams into the new generation.
+
+        Args:
+            wholly: until none is left; nobody makes notes any more. Else until few are made meanwhile.
+        """
+        done = 0
+        while (notes := marks.notes(NOTES_TOGETHER)) and (wholly or done < MAX_NOTES):
+            self._projector.catch_up([note.sk for note in notes], only=state.other)
+            marks.strike(notes)
+            done += len(notes)
+            self._keep_lease()
+            self._watcher.reached("catch-up", done, None)
+            if len(notes) < NOTES_TOGETHER and not wholly:
+                return
+
+    def _compare(self, state: Generations) -> Comparison:
+        compared = Comparison()
+        for compared in compare(state):
+            self._keep_lease()
+            self._watcher.reached("comparison", compared.rows, None)
+        return compared
+
+    def _swap(self) -> Generations:
+        return self._move(
+            lambda state: state.model_copy(
+                update={
+                    "live": {**state.live, **state.other},
+                    "other": {name: state.live_of(name) for name in state.other},
+                    "phase": Phase.SWAPPED,
+                }
+            )
+        )
+
+    def _remove(self) -> None:
+        state, _ = generations.read()
+        for removed in stored.remove(state.other):
+            self._keep_lease()
+            self._watcher.reached("removal", removed, None)
+        bulk.forget_progress()
+        marks.forget_notes()
+        self._move(lambda last: Generations(live=last.live))
+
+    # ---- the pointer
+
+    def _enter(self, phase: Phase) -> Generations:
+        return self._move(lambda state: state.model_copy(update={"phase": phase}))
+
+    def _move(self, change: Callable[[Generations], Generations]) -> Generations:
+        def mine(state: Generations) -> Generations:
+            self._check(state)
+            return change(state.model_copy(update=self._lease()))
+
+        return generations.move(mine)
+
+    def _keep_lease(self) -> None:
+        state, _ = generations.read()
+        self._check(state)
+        if state.owned_until < time.time() + LEASE_SECONDS / 2:
+            self._move(lambda now_there: now_there)
+
+    def _check(self, state: Generations) -> None:
+        if state.owner != self._owner:
+            raise RebuildError("Somebody else has gone on with this rebuild.")
+
+    def _lease(self) -> dict[str, object]:
+        return {"owner": self._owner, "owned_until": time.time() + LEASE_SECONDS}
+
+
+def wait_until_settled(watcher: Watcher) -> None:
+    """Wait until everybody acts by the pointer as it is now."""
+    until = time.monotonic() + SETTLE_SECONDS
+    while (left := until - time.monotonic()) > 0:
+        watcher.reached("waiting", round(SETTLE_SECONDS - left), round(SETTLE_SECONDS))
+        time.sleep(min(1.0, left))

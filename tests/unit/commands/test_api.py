@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -293,8 +294,8 @@ def bad_tokens() -> dict[str, str]:
         "sub": "ada",
         "role": "admin",
         "type": "access",
-        "iat": int(NOW.timestamp()),
-        "exp": int(NOW.timestamp()) + 900,
+        "iat": int(time.time()),
+        "exp": int(time.time()) + 900,
         "jti": "1",
     }
     header, body, signature = jwt.encode(claims, KEY, algorithm="HS256").split(".")
@@ -304,7 +305,7 @@ def bad_tokens() -> dict[str, str]:
         "forged": f"{header}.{forged}.{signature}",
         "without a signature": f"{header}.{body}.",
         "alg=none": jwt.encode(claims, "", algorithm="none"),
-        "expired": jwt.encode({**claims, "exp": int(NOW.timestamp()) - 1}, KEY, algorithm="HS256"),
+        "expired": jwt.encode({**claims, "exp": int(time.time()) - 1}, KEY, algorithm="HS256"),
         "signed with another key": jwt.encode(claims, KEY.upper(), algorithm="HS256"),
         "a refresh token": jwt.encode({**claims, "type": "refresh"}, KEY, algorithm="HS256"),
         "of an unknown role": jwt.encode({**claims, "role": "god"}, KEY, algorithm="HS256"),

@@ -37,7 +37,6 @@ from infra.request import Request
 KEY = "a key of tests that is long enough for HS256"
 PASSWORD = "correct horse battery"
 ADA = "ada@example.com"
-NOW = datetime.now(UTC).replace(microsecond=250_000) - timedelta(minutes=5)  # what comes minutes later is past, too
 SECOND = timedelta(seconds=1)
 
 
@@ -94,7 +93,8 @@ class World:
         self.store = MemoryEventStore()
         self.owners = Owners()
         self.throttle = Throttle()
-        self.now = NOW
+        # Tokens expire by the real clock; what comes some minutes later in a test is in the past, too.
+        self.now = self.start = datetime.now(UTC).replace(microsecond=250_000) - timedelta(minutes=5)
         self.secret = {"current": KEY}
         self.guards = TokenGuardsInMemory(self.store)
 
@@ -386,9 +386,9 @@ def test_an_access_token_refreshes_nothing_and_a_refresh_token_opens_nothing(
 
 
 def test_a_session_that_never_was_is_over(world: World, ada: str) -> None:
-    expires_at = int((NOW + timedelta(days=7)).timestamp())
+    expires_at = int((world.now + timedelta(days=7)).timestamp())
     for user_id in (ada, "nobody"):
-        token = {"sub": user_id, "sid": "s-0", "gen": 1, "type": "refresh", "iat": int(NOW.timestamp())}
+        token = {"sub": user_id, "sid": "s-0", "gen": 1, "type": "refresh", "iat": int(world.now.timestamp())}
         signed = jwt.encode({**token, "exp": expires_at, "jti": str(uuid.uuid4())}, KEY, algorithm="HS256")
         answer = world.refresh(signed)
         assert (answer.status, answer.body["detail"]) == (401, "The session is over; log in again.")
@@ -418,7 +418,7 @@ def test_a_login_with_the_new_password_is_not_ended_by_the_change_before_it(worl
     world.happens(ada, changed, stops=True)
     world.now += timedelta(milliseconds=1)
     tokens = world.login(password="another horse").body
-    assert claims(tokens["access_token"])["iat"] == int(NOW.timestamp())  # in the same second
+    assert claims(tokens["access_token"])["iat"] == int(world.start.timestamp())  # in the same second
     assert world.opens(tokens["access_token"])
     assert world.refresh(tokens["refresh_token"]).status == 200
 

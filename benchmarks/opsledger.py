@@ -5,16 +5,16 @@ from typing import Any
 
 from benchmarks import local
 from benchmarks.work import CHANGED_AT, LOADS, Thunk, Work, created, five, history, order, renamed
-from commands import history as histories
 from commands.execution import execute, new_id
-from commands.history import WarmHistories
 from commands.users import Users
 from domain.tasks import TASKS
 from domain.users import ChangeUser, RegisterUser
 from infra import clients
+from infra import history as histories
 from infra.commits import to_item
 from infra.event_store import DynamoDBEventStore
 from infra.guards import Guards
+from infra.history import WarmHistories
 from infra.personal_data import MemoryDataKeys, PersonalData
 
 NAME = "opsledger"

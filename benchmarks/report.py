@@ -1,6 +1,7 @@
 """What every benchmark of the project prints: one table, or with `--json` the same rows for a program.
 
-The shape is `{"machine": …, "rows": [{"work", "system", "p50_ms", "p99_ms", "per_s", "calls", "wcu", "rcu", "note"}]}`.
+The shape is `{"machine": …, "rows": [{"work", "system", "p50_ms", "p99_ms", "per_s", "calls", "wcu", "rcu", "note",
+"dollars"}]}`.
 What was not measured is null.
 """
 
@@ -34,6 +35,7 @@ class Row:
     Attributes:
         p50_ms: median time of one execution, in milliseconds; `p99_ms` likewise.
         per_s: executions per second of one client, or events per second where the work is a replay.
+        dollars: per million events.
     """
 
     work: str
@@ -45,6 +47,7 @@ class Row:
     wcu: float | None
     rcu: float | None
     note: str = ""
+    dollars: float | None = None
 
 
 def row(work: str, system: str, seconds: Sequence[float], cost: Cost | None, note: str = "", *, each: int = 1) -> Row:
@@ -88,14 +91,15 @@ def show(title: str, rows: Sequence[Row], *, as_json: bool) -> None:
     from rich.table import Table  # noqa: PLC0415
 
     table = Table(title=f"{title} · {machine()}")
-    for field in fields(Row):
-        text = field.name in {"work", "system", "note"}
-        table.add_column(
-            field.name.replace("_", " "), justify="left" if text else "right", no_wrap=field.name != "note"
-        )
+    names = [field.name for field in fields(Row) if any(getattr(one, field.name) is not None for one in rows)]
+    names.sort(key=lambda name: name == "note")
+    for name in names:
+        text = name in {"work", "system", "note"}
+        table.add_column(name.replace("_", " "), justify="left" if text else "right", no_wrap=name != "note")
     for place, one in enumerate(rows):
         last = place + 1 == len(rows) or rows[place + 1].work != one.work
-        table.add_row(*("" if cell is None else _cell(cell) for cell in astuple(one)), end_section=last)
+        cells = (getattr(one, name) for name in names)
+        table.add_row(*("" if cell is None else _cell(cell) for cell in cells), end_section=last)
     Console(width=None if os.isatty(1) else 170).print(table)
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from commands import aws_configs, monitoring_config, sessions, tasks, user_routes, wiring
+from commands import alerts, aws_configs, monitoring_config, notifications, sessions, tasks, user_routes, wiring
 from domain.permissions import Permission
 from infra.rest import Api
 from infra.usage import report
@@ -17,6 +17,17 @@ api.route(
     "/events/<event_id>/create-task",
     Permission.CREATE_OWN_TASKS,
     tasks.create_task_from_event,
+    201,
+    body_optional=True,
+)
+api.route("POST", "/alerts/<alert_id>/acknowledge", Permission.ANY_USER, alerts.acknowledge_alert)
+api.route("POST", "/alerts/<alert_id>/snooze", Permission.ANY_USER, alerts.snooze_alert)
+api.route("POST", "/alerts/<alert_id>/resolve", Permission.ANY_USER, alerts.resolve_alert)
+api.route(
+    "POST",
+    "/alerts/<alert_id>/create-task",
+    Permission.CREATE_OWN_TASKS,
+    alerts.create_task_from_alert,
     201,
     body_optional=True,
 )
@@ -40,6 +51,12 @@ api.route("POST", "/config/aws", Permission.CONFIG, aws_configs.register_aws_con
 api.route("PUT", "/config/aws/<config_id>", Permission.CONFIG, aws_configs.change_aws_config)
 api.route("POST", "/config/aws/<config_id>/test", Permission.CONFIG, aws_configs.test_connection)
 api.route("PUT", "/config/monitoring", Permission.CONFIG, monitoring_config.put_monitoring_config)
+api.route(
+    "POST",
+    "/notifications/<notification_id>/redrive",
+    Permission.REDRIVE,
+    notifications.redrive_notification,
+)
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:

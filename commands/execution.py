@@ -13,13 +13,13 @@ from typing import Generic, TypeAlias, TypeVar
 
 import uuid_utils
 
-from commands import history
-from commands.history import History, WarmHistories
 from domain.commit import CommandKey, encode_events, sealed
 from domain.decider import Context, Decide, Decider
 from domain.errors import DomainError, InvalidError, ReusedKeyError, StateConflictError, VersionMismatchError
 from domain.event import DomainEvent, encode
+from infra import history
 from infra.event_store import ConflictError, EventStore, GuardWrite
+from infra.history import History, WarmHistories
 from infra.settings import MAX_APPEND_ATTEMPTS, MAX_SNAPSHOT_BYTES, RETRY_BASE_SECONDS, RETRY_CAP_SECONDS
 
 State = TypeVar("State")

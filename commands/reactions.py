@@ -1,35 +1,32 @@
 """Reactions: the one place where an event leads to a command. Fed by the Kinesis data stream.
 
-A user who is deactivated, deleted or has another password loses their open sessions. The stream repeats and reorders;
-each reaction is carried out once, by the id of the commit that it answers. Sessions are found in the views, where one
-that has just begun may be missing: its next refresh finds out by itself.
+The stream repeats and reorders; each reaction is carried out once, by the id of the commit that it answers. What the
+reactions are stands in a module for each subject.
 """
 
 import base64
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+import time
+from collections.abc import Iterator, Mapping
+from functools import cache, lru_cache
 from typing import Any
 
 from aws_lambda_powertools import Logger
-from botocore.exceptions import BotoCoreError, ClientError
 
-from commands.execution import Order, now
-from commands.session_commands import carry_out
-from domain.commit import CommandKey, Commit
-from domain.event import DomainEvent
-from domain.sessions import EndReason, Session, end_of_earlier, reason_to_end
+from commands import alert_reactions, erasure_reactions, session_reactions
+from domain.alerts import ALERTS
+from domain.commit import Commit
+from domain.monitoring_config import CONFIG_ID, MONITORING_CONFIG, MonitoringConfig, ResolvedAlertPolicy, defaults
+from domain.tasks import TASKS
 from domain.users import USERS
-from infra import clients
+from infra import clients, history
 from infra.commits import from_item
-from infra.event_store import ConflictError, DynamoDBEventStore, EventStore
+from infra.event_store import DynamoDBEventStore, EventStore
 from infra.guards import TokenGuards
 from infra.heartbeats import hear
-from infra.settings import setting
+from infra.personal_data import DataKeyErasure
+from infra.settings import CONFIG_CACHE_SECONDS, setting
 from infra.usage import report
-from infra.views import Row, open_sessions
-
-ACTOR = "system:reactions"
 
 logger = Logger()
 
@@ -37,67 +34,27 @@ logger = Logger()
 def handler(event: dict[str, Any], context: object) -> None:  # noqa: ARG001
     """Lambda entry point, fed by the Kinesis data stream."""
     commits = list(_commits(event))
-    ended = sum(map(_react, commits))
+    reactions = sum(map(_react, commits))
     hear("reactions", commits)
     report()
-    logger.info("reacted", extra={"records": len(event["Records"]), "sessions_ended": ended})
+    logger.info("reacted", extra={"records": len(event["Records"]), "reactions": reactions})
 
 
 def _react(commit: Commit) -> int:
-    """End the sessions that a commit ends. Returns how many these were.
+    """React to a commit. Returns how many things this concerned.
 
     Raises:
         Exception: a fault of the infrastructure, so that the batch is delivered again.
     """
-    ended = 0
-    for version, reason in _reasons(commit):
-        for session_id in _open_sessions(commit.stream.partition("#")[2]):
-            try:
-                _end(session_id, reason, commit, version)
-                ended += 1
-            except (BotoCoreError, ClientError, ConflictError):
-                raise
-            except Exception:  # one session that cannot be read must not hold up the others, nor the shard
-                logger.exception("session not ended", extra={"session": session_id})
-    return ended
-
-
-def _end(session_id: str, reason: EndReason, cause: Commit, version: int) -> None:
-    """End a session because of an event of its user, which stands at `version` of their stream.
-
-    A session that began after that is left alone.
-    """
-
-    def decide(session: Session | None) -> Sequence[DomainEvent]:
-        return end_of_earlier(session, reason, version)
-
-    order = Order(
-        by=ACTOR,
-        at=now(),
-        correlation_id=cause.correlation_id,
-        causation_id=f"event:{cause.id}",
-        command=CommandKey(f"{ACTOR} {cause.id}", str(version)),
-    )
-    carry_out(_store(), _guards(), session_id, decide, order)
-
-
-def _reasons(commit: Commit) -> Iterator[tuple[int, EndReason]]:
-    """Which events of a commit end sessions, and why."""
-    if commit.stream.partition("#")[0] != USERS.category:
-        return
-    try:
-        recorded = list(commit.recorded())
-    except Exception:  # it must not hold up the others; the projector parks its stream, visibly
-        logger.exception("not read", extra={"stream": commit.stream, "version": commit.version})
-        return
-    reasons = [(event.version, reason) for event in recorded if (reason := reason_to_end(event.event))]
-    yield from reasons[:1]  # sessions end once
-
-
-def _open_sessions(user_id: str) -> list[str]:
-    rows = Row.by_person.query(open_sessions(user_id))
-    present = now().timestamp()
-    return [row.pk.partition("#")[2] for row in rows if json.loads(row.data)["expires_at"] > present]
+    match commit.stream.partition("#")[0]:
+        case USERS.category:
+            ended = session_reactions.end_sessions(_store(), _guards(), commit)
+            return ended + erasure_reactions.erase_deleted(_keys, commit)
+        case TASKS.category:
+            return alert_reactions.link(_store(), commit, _policy)
+        case ALERTS.category:
+            return alert_reactions.tell_tasks(_store(), commit, _policy)
+    return 0
 
 
 def _commits(event: Mapping[str, Any]) -> Iterator[Commit]:
@@ -120,3 +77,18 @@ def _store() -> EventStore:
 @cache
 def _guards() -> TokenGuards:
     return TokenGuards(clients.dynamodb(), setting("GUARDS_TABLE"))
+
+
+@cache
+def _keys() -> DataKeyErasure:
+    return DataKeyErasure(clients.dynamodb(), setting("KEYS_TABLE"))
+
+
+def _policy() -> ResolvedAlertPolicy:
+    return _config(int(time.monotonic() // CONFIG_CACHE_SECONDS)).global_settings.resolved_alert_policy
+
+
+@lru_cache(maxsize=1)
+def _config(_period: int) -> MonitoringConfig:
+    """The monitoring config, read once in each period."""
+    return history.load(_store(), MONITORING_CONFIG, MONITORING_CONFIG.stream(CONFIG_ID)).state or defaults()

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from commands.execution import Order, Outcome, execute
-from commands.history import WarmHistories
 from domain.decider import Decide
 from domain.sessions import SESSIONS, Session
 from infra.event_store import EventStore, GuardWrite
 from infra.guards import TokenGuards
+from infra.history import WarmHistories
 
 
 def carry_out(

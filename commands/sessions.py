@@ -18,7 +18,7 @@ from domain import sessions
 from domain.decider import fold
 from domain.event import DomainEvent
 from domain.sessions import SESSIONS, EndReason, Grant, Session, SessionRefreshed, SessionStarted, ended_by, existing
-from domain.users import USERS, normalised_email
+from domain.users import USERS, log_in, normalised_email
 from domain.value import Value
 from infra.passwords import matches
 from infra.request import BadTokenError
@@ -65,6 +65,9 @@ def login(request: Request, body: Login) -> Answer[LoggedIn]:
     if not matches(body.password, user.password_hash if user else None) or not (user and user_id and user.is_active):
         raise BadTokenError("The e-mail address or the password is wrong.")
     wiring.login_throttle().give_back(account, address)
+    order = _order(request, user_id, at)
+    if not user.has_logged_in:
+        execute(wiring.store(), USERS, user_id, log_in, order)
     session_id, expires_at = new_id(), _refresh_expiry(at)
     started = SessionStarted(
         user_id=user_id,
@@ -78,7 +81,6 @@ def login(request: Request, body: Login) -> Answer[LoggedIn]:
     def decide(session: Session | None) -> Sequence[DomainEvent]:
         return sessions.start(session, started)
 
-    order = _order(request, user_id, at)
     outcome = execute(wiring.store(), SESSIONS, session_id, decide, order, creates=True, warm=wiring.warm())
     return _answer(user_id, session_id, existing(outcome.state).grants[-1])
 

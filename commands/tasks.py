@@ -34,7 +34,7 @@ from infra.rest import Answer, Request
 
 def create_task(request: Request, body: CreateTask) -> Answer[TaskWithComments]:
     """Create a task. Those who may not create tasks for others may create their own."""
-    return _create(request, body.assigned_user_id, lambda context: create(body, context))
+    return create_by(request, body.assigned_user_id, lambda context: create(body, context))
 
 
 def create_task_from_event(request: Request, event_id: str, body: CreateTaskFromEvent) -> Answer[TaskWithComments]:
@@ -46,7 +46,7 @@ def create_task_from_event(request: Request, event_id: str, body: CreateTaskFrom
         complete = from_event(body, details, event.mapped.text)
         return create(complete, context, event_id=event_id, event_details=details)
 
-    return _create(request, body.assigned_user_id, decide)
+    return create_by(request, body.assigned_user_id, decide)
 
 
 def change_task(request: Request, task_id: str, body: ChangeTask) -> Answer[TaskWithComments]:
@@ -78,9 +78,18 @@ def delete_task(request: Request, task_id: str) -> Answer[None]:
     return Answer(None, outcome.version, TASKS.stream(task_id))
 
 
-def _create(
+def create_by(
     request: Request, assignee: str | None, decide: Callable[[Context], Sequence[DomainEvent]]
 ) -> Answer[TaskWithComments]:
+    """Create a task, once if the request has an `Idempotency-Key`.
+
+    Args:
+        decide: from when and by whom to the new task's events; not asked for a repeat.
+
+    Raises:
+        ForbiddenError: the caller may not create a task for that person.
+        InvalidError: the assignee is no active user.
+    """
     check_create(request.caller, assignee)
     order = order_of(request)
     task_id = id_for(order)

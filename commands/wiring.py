@@ -3,12 +3,12 @@
 from datetime import timedelta
 from functools import cache
 
-from commands.history import WarmHistories
 from commands.users import Users
 from infra import clients
 from infra.admission import Admission
 from infra.event_store import DynamoDBEventStore, EventStore
 from infra.guards import Guards, TokenGuards
+from infra.history import WarmHistories
 from infra.login_throttle import LoginThrottle
 from infra.personal_data import DynamoDBDataKeys, PersonalData
 from infra.secrets import secret

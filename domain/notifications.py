@@ -1,23 +1,252 @@
-"""Notifications: whether a person is to be told of a domain event, and why (not)."""
+"""Notifications: what people are told of alerts and tasks, where, when, or why not at all.
 
-from typing import NamedTuple
+A decision is taken once, by the monitoring config of that moment. One that waits is looked at again when it is due
+(`due`), for an alert may have been resolved, or people may have asked for quiet, meanwhile.
+"""
 
-from domain.sources.mapping import MappedEvent, State
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from domain.alerts import Alert, AlertState, is_snoozed
+from domain.monitoring_config import MonitoringConfig
+from domain.monitoring_rules import (
+    Matchable,
+    NotificationAction,
+    NotificationRule,
+    QuietHours,
+    Transition,
+    matches,
+)
+from domain.quiet_hours import quiet_until
+from domain.told import AlertNews, AlertTold, TaskTold
+from domain.value import Value
+
+Told = AlertTold | TaskTold
+
+DEFAULT_RATE = 30
+"""Messages a minute to a channel that the config does not list (any more)."""
 
 
-class Verdict(NamedTuple):
-    """Told (`send`) or suppressed, and the rule that made it so, in words."""
+class Happening(Value):
+    """What people may be told of.
 
-    send: bool
-    rule: str
+    Attributes:
+        told: what a message would show.
+        facts: what the matches of rules look at.
+        at: when it happened.
+        alert: as it was then; None for what is about a task.
+        snoozed_until: of what is to be told at the end of a snooze only: that end.
+    """
+
+    told: Told
+    facts: Matchable
+    at: datetime
+    alert: Alert | None = None
+    snoozed_until: datetime | None = None
 
 
-def judge(mapped: MappedEvent, least_severity: int) -> Verdict:
-    """Whether a monitoring event is told to people: those that are a problem, from `least_severity` upwards."""
-    if mapped.quiet:
-        return Verdict(send=False, rule=f"quiet: {mapped.quiet}")
-    if mapped.state is State.RESOLVED:
-        return Verdict(send=False, rule="says that a problem is over")
-    if mapped.severity < least_severity:
-        return Verdict(send=False, rule=f"severity {mapped.severity} is below {least_severity}")
-    return Verdict(send=True, rule=f"severity {mapped.severity} is {least_severity} or more")
+class Outcome(StrEnum):
+    SEND = "send"
+    HOLD = "hold"
+    SUPPRESS = "suppress"
+
+
+class Terms(Value):
+    """What a decision that waits depends on, as the monitoring config had it when the decision was taken.
+
+    Attributes:
+        severity: of what is told, 0 to 5; None for what has none.
+        open_at: at this time the alert must still be open, since the same opening.
+        snoozed_until: the end of the snooze that this is told at.
+        timezone: of the quiet hours.
+    """
+
+    severity: int | None = None
+    open_at: datetime | None = None
+    snoozed_until: datetime | None = None
+    quiet_hours: QuietHours | None = None
+    timezone: str = "UTC"
+
+
+class Decision(Value):
+    """What becomes of a happening in one channel.
+
+    Attributes:
+        rule: the name of the rule that decided; None if none did.
+        reason: why, in words.
+        until: when what is held is looked at again; UTC.
+        group: names those that are told in one message.
+        terms: of what is held.
+        rate_per_minute: how many messages the channel takes.
+    """
+
+    channel: str
+    outcome: Outcome
+    rule: str | None = None
+    reason: str
+    until: datetime | None = None
+    group: str | None = None
+    terms: Terms | None = None
+    rate_per_minute: int = DEFAULT_RATE
+
+
+def decide(what: Happening, config: MonitoringConfig, now: datetime) -> tuple[Decision, ...]:
+    """The decisions on what happened: one for each channel, or a single one if nobody is told.
+
+    Args:
+        now: when the decision is taken, which may be later than what happened.
+    """
+    reason = _never(what)
+    if reason:
+        return (_suppressed(config, None, reason),)
+    rule = next((rule for rule in config.notification_rules if _is_for(rule, what)), None)
+    if rule is None:
+        return (_suppressed(config, None, "no rule matches"),)
+    if rule.action is NotificationAction.SUPPRESS:
+        return (_suppressed(config, rule, "the rule says that nobody is told"),)
+    if _was_never_told_to_open(rule, what):
+        minutes = rule.only_if_open_after_minutes
+        return (_suppressed(config, rule, f"it was open for less than {minutes} minutes, so nobody knows of it"),)
+    channels = rule.channels or (config.global_settings.default_channel,)
+    return tuple(_decision(rule, channel, what, config, now) for channel in channels)
+
+
+def due(told: Told, terms: Terms, alert: Alert | None, now: datetime) -> Decision | None:
+    """What becomes of what was held when its time has come: None to send it; else the decision without its channel.
+
+    Args:
+        alert: as it is now; None for what is about a task.
+    """
+    reason = _outdated(told, terms, alert, now)
+    if reason:
+        return Decision(channel="", outcome=Outcome.SUPPRESS, reason=reason)
+    until = _quiet_until(terms, now)
+    if until is not None:
+        return Decision(channel="", outcome=Outcome.HOLD, reason=_quiet_words(until), until=until)
+    return None
+
+
+def _never(what: Happening) -> str | None:
+    """Why nobody is told, whatever the rules say."""
+    alert = what.alert
+    if alert is None:
+        return None
+    if alert.face.quiet:
+        return f"not meant for people: {alert.face.quiet}"
+    if what.snoozed_until is None and is_snoozed(alert, what.at):
+        return f"snoozed until {alert.snoozed_until:%Y-%m-%d %H:%M} UTC"
+    return None
+
+
+def _is_for(rule: NotificationRule, what: Happening) -> bool:
+    told = what.told
+    if isinstance(told, TaskTold):
+        named = told.change in rule.task_changes
+    else:  # who is to learn that an alert opened is also told that it is still open after a snooze
+        still_open = told.transition is AlertNews.STILL_OPEN
+        named = (Transition.OPENED if still_open else Transition(told.transition)) in rule.transitions
+    return named and (rule.match is None or matches(rule.match, what.facts))
+
+
+def _was_never_told_to_open(rule: NotificationRule, what: Happening) -> bool:
+    alert, minutes = what.alert, rule.only_if_open_after_minutes
+    if alert is None or minutes is None or alert.state is not AlertState.RESOLVED or alert.opened_at is None:
+        return False
+    return what.at - alert.opened_at < timedelta(minutes=minutes)
+
+
+def _suppressed(config: MonitoringConfig, rule: NotificationRule | None, reason: str) -> Decision:
+    return Decision(
+        channel=config.global_settings.default_channel,
+        outcome=Outcome.SUPPRESS,
+        rule=rule and rule.name,
+        reason=reason,
+    )
+
+
+def _decision(
+    rule: NotificationRule, channel: str, what: Happening, config: MonitoringConfig, now: datetime
+) -> Decision:
+    terms = Terms(
+        severity=what.facts.severity,
+        open_at=_open_at(rule, what),
+        snoozed_until=what.snoozed_until,
+        quiet_hours=rule.quiet_hours,
+        timezone=config.global_settings.timezone,
+    )
+    until, reason, group = now, f"the rule tells of {_words(what.told)}", None
+    if terms.snoozed_until is not None and terms.snoozed_until > until:
+        until, reason = terms.snoozed_until, "the snooze ends; told if it is still open"
+    if terms.open_at is not None and terms.open_at > until:
+        until, reason = terms.open_at, f"told if it is still open after {rule.only_if_open_after_minutes} minutes"
+    quiet = _quiet_until(terms, until)
+    if quiet is not None:
+        until, reason = quiet, _quiet_words(quiet)
+    if rule.group_within_minutes is not None:
+        until = _window_end(until, rule.group_within_minutes)
+        group = f"{rule.name}#{channel}#{int(until.timestamp())}"
+        reason = f"told with what else comes within {rule.group_within_minutes} minutes"
+    rates = {one.name: one.rate_per_minute for one in config.channels}
+    held = until > now
+    return Decision(
+        channel=channel,
+        outcome=Outcome.HOLD if held else Outcome.SEND,
+        rule=rule.name,
+        reason=reason,
+        until=until if held else None,
+        group=group,
+        terms=terms if held else None,
+        rate_per_minute=rates.get(channel, DEFAULT_RATE),
+    )
+
+
+def _open_at(rule: NotificationRule, what: Happening) -> datetime | None:
+    """When the alert must still be open; a resolution does not wait for that."""
+    alert, minutes = what.alert, rule.only_if_open_after_minutes
+    if alert is None or minutes is None or alert.state is not AlertState.OPEN or alert.opened_at is None:
+        return None
+    return alert.opened_at + timedelta(minutes=minutes)
+
+
+def _outdated(told: Told, terms: Terms, alert: Alert | None, now: datetime) -> str | None:
+    """Why nobody is told any more."""
+    if not isinstance(told, AlertTold) or alert is None:
+        return None
+    if terms.snoozed_until is not None and alert.snoozed_until != terms.snoozed_until:
+        return "snoozed to another time meanwhile, or opened again"
+    if is_snoozed(alert, now):
+        return f"snoozed until {alert.snoozed_until:%Y-%m-%d %H:%M} UTC"
+    must_be_open_at = now if told.transition is AlertNews.STILL_OPEN else terms.open_at
+    if must_be_open_at is not None and not _was_open(alert, told.openings, must_be_open_at):
+        return "it was over before its time came"
+    return None
+
+
+def _was_open(alert: Alert, openings: int, at: datetime) -> bool:
+    """Whether an alert was open at a time that has come, since an opening.
+
+    What was over a moment later is told all the same, for so is its end.
+    """
+    over = alert.resolved_at if alert.state is not AlertState.OPEN else None
+    return alert.openings == openings and (over is None or over >= at)
+
+
+def _quiet_until(terms: Terms, at: datetime) -> datetime | None:
+    hours = terms.quiet_hours
+    return None if hours is None else quiet_until(hours, at, terms.severity, terms.timezone)
+
+
+def _quiet_words(until: datetime) -> str:
+    return f"quiet hours, which end at {until:%Y-%m-%d %H:%M} UTC"
+
+
+def _window_end(at: datetime, minutes: int) -> datetime:
+    """The end of the window that a moment falls into: the same for all, so that they meet in one message."""
+    length = minutes * 60
+    return datetime.fromtimestamp((int(at.timestamp()) // length + 1) * length, UTC)
+
+
+def _words(told: Told) -> str:
+    if isinstance(told, TaskTold):
+        return f"tasks: {told.change.replace('_', ' ')}"
+    return f"alerts: {told.transition.replace('_', ' ')}"

@@ -29,6 +29,8 @@ class Permission(StrEnum):
     """One's own profile and password; with `USERS`, everybody's."""
     USERS = "users"
     CONFIG = "config"
+    REDRIVE = "redrive"
+    """Sending once more what was given up."""
 
 
 _USER = {

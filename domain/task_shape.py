@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
 from typing_extensions import TypedDict
 
 from domain.event import DomainEvent
@@ -22,14 +23,14 @@ class PersonShown(TypedDict):
 
 class CommentShown(TypedDict):
     id: str
-    user_id: str
+    user_id: Annotated[str, Field(description="`system:reactions` for what a task learns of its alert")]
     user_name: str | None
     comment: str
     created_at: int
 
 
 class EventDetailsShown(TypedDict):
-    """What a task keeps of the monitoring event it was made from; the event itself expires."""
+    """What a task keeps of the monitoring event, or of the alert, it was made from; the event itself expires."""
 
     source: str
     detail_type: str
@@ -51,7 +52,8 @@ class TaskShown(TypedDict):
     status: Status
     priority: Priority
     assigned_user: PersonShown | None
-    event_id: str | None
+    event_id: Annotated[str | None, Field(description="of the monitoring event it was made from")]
+    alert_id: Annotated[str | None, Field(description="of the alert it was made from")]
     event_details: EventDetailsShown | None
     due_date: int | None
     created_at: int
@@ -83,6 +85,7 @@ def shown(task_id: str, task: Task, names: Names | None = None) -> TaskShown:
         "priority": task.priority,
         "assigned_user": {"id": assignee, "name": names.get(assignee)} if assignee else None,
         "event_id": task.event_id,
+        "alert_id": task.alert_id,
         "event_details": _details(task.event_details) if task.event_details else None,
         "due_date": _unix_or_none(task.due_date),
         "created_at": _unix(task.created_at),

@@ -1,7 +1,8 @@
-"""Tasks: work for a person, made by hand or from a monitoring event."""
+"""Tasks: work for a person, made by hand, from a monitoring event or from an alert."""
 
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import pairwise
 from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
@@ -54,7 +55,7 @@ _PRIORITY_BY_SEVERITY = (
 
 
 class EventDetails(Value):
-    """What a task keeps of the monitoring event it was made from; the event itself expires."""
+    """What a task keeps of the monitoring event, or of the alert, it was made from; the event itself expires."""
 
     source: str
     detail_type: str
@@ -83,6 +84,7 @@ class Task(Value):
     priority: Priority
     assigned_user_id: str | None = None
     event_id: str | None = None
+    alert_id: str | None = None
     event_details: EventDetails | None = None
     due_date: datetime | None = None
     created_at: datetime
@@ -105,6 +107,7 @@ class TaskCreated(DomainEvent):
     assigned_user_id: str | None = None
     due_date: datetime | None = None
     event_id: str | None = None
+    alert_id: str | None = None
     event_details: EventDetails | None = None
 
 
@@ -153,7 +156,7 @@ class CreateTask(Value):
 
 
 class CreateTaskFromEvent(Value):
-    """As `CreateTask`; what is left out is taken from the monitoring event."""
+    """As `CreateTask`; what is left out is taken from the monitoring event, or from the alert."""
 
     title: Title | None = None
     description: Description | None = None
@@ -184,7 +187,12 @@ class CommentOnTask(Value):
 
 
 def create(
-    command: CreateTask, context: Context, *, event_id: str | None = None, event_details: EventDetails | None = None
+    command: CreateTask,
+    context: Context,
+    *,
+    event_id: str | None = None,
+    alert_id: str | None = None,
+    event_details: EventDetails | None = None,
 ) -> list[DomainEvent]:
     return [
         TaskCreated(
@@ -194,13 +202,18 @@ def create(
             assigned_user_id=command.assigned_user_id,
             due_date=_due_date(command.due_date, context),
             event_id=event_id,
+            alert_id=alert_id,
             event_details=event_details,
         )
     ]
 
 
 def from_event(command: CreateTaskFromEvent, details: EventDetails, text: str | None) -> CreateTask:
-    """The complete command for a task about a monitoring event: what the person left out comes from the event."""
+    """The complete command for a task about a monitoring event: what the person left out comes from the event.
+
+    Args:
+        text: what the event says, or the alert; None if that is no more than the title.
+    """
     # Led by the facts, so that it is never too short to be a description.
     told = f"{details.source}: {details.detail_type}, severity {details.severity}.\n\n{text or details.title}"
     title = _cut(" ".join(_shown(details.title).split()), 200)
@@ -245,6 +258,14 @@ def change_status(task: Task | None, command: ChangeTaskStatus) -> list[DomainEv
         allowed = " or ".join(sorted(_NEXT[task.status]))
         raise StateConflictError(f"A task that is {task.status} can become {allowed}, not {command.status}.")
     return [TaskStatusChanged(old=task.status, new=command.status)]
+
+
+def close(task: Task | None) -> list[DomainEvent]:
+    """Every step that closes it, from wherever it is."""
+    task = existing(task)
+    way = (Status.OPEN, Status.IN_PROGRESS, Status.CLOSED)
+    ahead = way[way.index(task.status) :]
+    return [TaskStatusChanged(old=old, new=new) for old, new in pairwise(ahead)]
 
 
 def assign(task: Task | None, user_id: str | None) -> list[DomainEvent]:
@@ -298,7 +319,7 @@ def evolve(task: Task | None, recorded: Recorded) -> Task:
     raise ValueError(f"a task does not know the event {event.name}")
 
 
-TASKS: Decider[Task] = Decider("task", evolve, Task, schema=2)
+TASKS: Decider[Task] = Decider("task", evolve, Task, schema=3)
 
 
 def _with(task: Task, at: datetime, **changes: Any) -> Task:

@@ -14,6 +14,8 @@ from domain.permissions import Role
 from domain.text import ONE_LINE, PRINTABLE, TRIMMED
 from domain.value import Value
 
+_EMAIL_LENGTH = 254  # RFC 3696, erratum 1690: what fits into a path of 256 (RFC 5321, section 4.5.3.1.3)
+
 # One @, no blanks, a dot in the domain: whether an address exists, only a message to it can tell.
 _EMAIL = re.compile(r"[^\s@]{1,64}@[^\s@.]+(\.[^\s@.]+)+")
 
@@ -25,14 +27,18 @@ def normalised_email(text: str) -> str:
         ValueError: if it does not look like an address.
     """
     email = text.strip().lower()
-    if len(email) > 254 or not _EMAIL.fullmatch(email):
+    if max(len(text), len(email)) > _EMAIL_LENGTH or not _EMAIL.fullmatch(email):
         raise ValueError("must be an e-mail address")
     return email
 
 
+_PASSWORD_BYTES = (12, 72)
+_UTF8_BYTES = 4  # of a character, at most
+
+
 def _password(text: str) -> str:
     # bcrypt takes 72 bytes and drops the rest in silence (OWASP Password Storage Cheat Sheet), so more is refused.
-    if not 12 <= len(text.encode()) <= 72:
+    if not _PASSWORD_BYTES[0] <= len(text.encode()) <= _PASSWORD_BYTES[1]:
         raise ValueError("must be 12 to 72 bytes long")
     return text
 
@@ -41,13 +47,23 @@ Email = Annotated[
     str,
     StringConstraints(strict=True),
     AfterValidator(normalised_email),
-    Field(description="at most 254 characters; compared and kept in lower case"),
+    Field(
+        description="compared and kept in lower case",
+        json_schema_extra={"minLength": len("a@b.c"), "maxLength": _EMAIL_LENGTH},
+    ),
 ]
 Password = Annotated[
     str,
     StringConstraints(strict=True),
     AfterValidator(_password),
-    Field(description="12 to 72 bytes of UTF-8", json_schema_extra={"format": "password"}),
+    Field(
+        description="12 to 72 bytes of UTF-8, which are as many characters where these are ASCII",
+        json_schema_extra={
+            "format": "password",
+            "minLength": _PASSWORD_BYTES[0] // _UTF8_BYTES,
+            "maxLength": _PASSWORD_BYTES[1],
+        },
+    ),
 ]
 FullName = Annotated[str, TRIMMED, StringConstraints(min_length=2, max_length=100), PRINTABLE, ONE_LINE]
 
@@ -57,6 +73,7 @@ class User(Value):
 
     Attributes:
         password_change_required: an admin chose the password, so that two people know it.
+        has_logged_in: ever, since that is recorded.
     """
 
     email: str
@@ -66,6 +83,7 @@ class User(Value):
     password_change_required: bool = False
     is_active: bool = True
     is_deleted: bool = False
+    has_logged_in: bool = False
     created_at: datetime
     updated_at: datetime
 
@@ -115,6 +133,11 @@ class UserDeactivated(DomainEvent):
 @event_type("user.reactivated", 1)
 class UserReactivated(DomainEvent):
     pass
+
+
+@event_type("user.first-logged-in", 1)
+class UserFirstLoggedIn(DomainEvent):
+    """Later logins stand in their sessions only."""
 
 
 @event_type("user.deleted", 1)
@@ -192,6 +215,13 @@ def check_password_change(command: ChangePassword, *, own: bool) -> None:
         raise InvalidError(FieldFault("new_password", "must be another one than the old password"))
 
 
+def log_in(user: User | None) -> list[DomainEvent]:
+    """What a login does to its user. Whether they may log in is not decided here."""
+    if user is None or user.is_deleted or user.has_logged_in:
+        return []
+    return [UserFirstLoggedIn()]
+
+
 def delete(user: User | None) -> list[DomainEvent]:
     if user is not None and user.is_deleted:
         return []
@@ -223,6 +253,8 @@ def evolve(user: User | None, recorded: Recorded) -> User:
             changes = {"is_active": False}
         case UserReactivated():
             changes = {"is_active": True}
+        case UserFirstLoggedIn():
+            changes = {"has_logged_in": True}
         case UserDeleted():
             changes = {"is_active": False, "is_deleted": True}
         case _:
@@ -230,4 +262,4 @@ def evolve(user: User | None, recorded: Recorded) -> User:
     return user.model_copy(update={**changes, "updated_at": at})
 
 
-USERS: Decider[User] = Decider("user", evolve, User, schema=2)
+USERS: Decider[User] = Decider("user", evolve, User, schema=3)

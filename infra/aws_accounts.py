@@ -21,7 +21,7 @@ _SESSION_SECONDS = 900
 _PASSING = {"InternalFailure", "InternalServerError", "RequestLimitExceeded", "ServiceUnavailable"}
 
 
-class _FaultError(Exception):
+class UnreachableError(Exception):
     """Why an account cannot be reached, for people."""
 
 
@@ -34,13 +34,25 @@ def contact(role_arn: str, external_id: str, region: str) -> Contact:
         RetryLaterError: STS is busy or has a fault of its own, which says nothing about the role.
     """
     try:
-        credentials = _credentials(role_arn, external_id)
-        return Contact(account=_account(credentials, region))
-    except _FaultError as error:
+        assumed = credentials(role_arn, external_id)
+        return Contact(account=_account(assumed, region))
+    except UnreachableError as error:
         return Contact(fault=str(error))
 
 
-def _credentials(role_arn: str, external_id: str) -> dict[str, str]:
+def credentials(role_arn: str, external_id: str, session_name: str = _SESSION_NAME) -> dict[str, str]:
+    """Assume a role, for 15 minutes. At most 10 seconds.
+
+    Args:
+        session_name: what the account's CloudTrail shows of us.
+
+    Returns:
+        The credentials, as botocore names them.
+
+    Raises:
+        UnreachableError: the role cannot be assumed.
+        RetryLaterError: STS is busy or has a fault of its own.
+    """
     refusals = {
         "AccessDenied": "AWS refused access to the role. Check that it exists, that its trust policy names opsledger's "
         "role and this config's external id, and that its name is one that this deployment may assume "
@@ -52,7 +64,7 @@ def _credentials(role_arn: str, external_id: str) -> dict[str, str]:
     with _faults(refusals):
         answer = clients.sts().assume_role(
             RoleArn=role_arn,
-            RoleSessionName=_SESSION_NAME,
+            RoleSessionName=session_name,
             ExternalId=external_id,
             DurationSeconds=_SESSION_SECONDS,
         )["Credentials"]
@@ -63,7 +75,7 @@ def _credentials(role_arn: str, external_id: str) -> dict[str, str]:
     }
 
 
-def _account(credentials: dict[str, str], region: str) -> str:
+def _account(assumed: dict[str, str], region: str) -> str:
     disabled = f"The role can be assumed, but the Region {region} is not enabled in its account."
     refusals = {
         "AccessDenied": "The role can be assumed, but AWS refuses what it asks; an organization's policy may do that.",
@@ -74,7 +86,7 @@ def _account(credentials: dict[str, str], region: str) -> str:
     with _faults(
         refusals, unreachable=f"The role can be assumed, but no STS answers in {region}: is there such a Region?"
     ):
-        answer: dict[str, Any] = clients.sts(region=region, **credentials).get_caller_identity()
+        answer: dict[str, Any] = clients.sts(region=region, **assumed).get_caller_identity()
     return str(answer["Account"])
 
 
@@ -91,13 +103,13 @@ def _faults(refusals: dict[str, str], unreachable: str | None = None) -> Iterato
     try:
         yield
     except (exceptions.ConnectTimeoutError, exceptions.ReadTimeoutError):
-        raise _FaultError("AWS did not answer in time. Try again; if it stays so, look at the network.") from None
+        raise UnreachableError("AWS did not answer in time. Try again; if it stays so, look at the network.") from None
     except exceptions.EndpointConnectionError:
         if unreachable is None:
             raise
-        raise _FaultError(unreachable) from None
+        raise UnreachableError(unreachable) from None
     except exceptions.ClientError as error:
         code = error.response["Error"]["Code"]
         if code in _PASSING or "Throttl" in code:
             raise RetryLaterError("AWS is busy; try again.", 5) from None
-        raise _FaultError(refusals.get(code, f"AWS refused with {code}.")) from None
+        raise UnreachableError(refusals.get(code, f"AWS refused with {code}.")) from None

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_kms import KMSClient
+    from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
 
@@ -61,6 +63,22 @@ def kms() -> "KMSClient":
 @cache
 def secretsmanager() -> "SecretsManagerClient":
     client: SecretsManagerClient = _client("secretsmanager")
+    return client
+
+
+@cache
+def events() -> "EventBridgeClient":
+    client: EventBridgeClient = _client("events")
+    return client
+
+
+def logs(*, region: str, **credentials: str) -> "CloudWatchLogsClient":
+    """A client of a Region's CloudWatch Logs. An answer may have megabytes.
+
+    Args:
+        credentials: as for `sts`.
+    """
+    client: CloudWatchLogsClient = _client("logs", read_timeout=30, attempts=4, region_name=region, **credentials)
     return client
 
 

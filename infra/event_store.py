@@ -61,10 +61,14 @@ class EventStore(Protocol):
         """Append a commit to each of several streams, all or none. Raises as `append` does."""
 
     def load(self, stream: str, after: int = 0) -> Iterator[Commit]:
-        """The commits that begin after version `after`, in order, strongly consistent."""
+        """The commits that begin after version `after`, in order, strongly consistent.
+
+        Raises:
+            NotACommitError: the next item is none. What comes before it was given.
+        """
 
     def load_back(self, stream: str) -> Iterator[Commit]:
-        """All commits, newest first, strongly consistent. Read as far as they are taken."""
+        """All commits, newest first, strongly consistent. Read as far as they are taken. Raises as `load` does."""
 
 
 class DynamoDBEventStore:
@@ -91,9 +95,12 @@ class DynamoDBEventStore:
         except ClientError as error:
             self._usage.note(error.response, writes=True)
             code = error.response["Error"]["Code"]
-            if code not in {"ConditionalCheckFailedException", "TransactionConflictException"}:
+            if code == "ConditionalCheckFailedException":
+                self._settle(commit, error.response.get("Item"))
+            elif code == "TransactionConflictException":  # in a transaction's hands it is taken, too
+                self._settle(commit, self._found(commit))
+            else:
                 raise
-            self._settle(commit, error.response.get("Item"))  # in a transaction's hands it is taken, too
 
     def load(self, stream: str, after: int = 0) -> Iterator[Commit]:
         """See `EventStore.load`. A read unit per 4 KB; one call per MB."""
@@ -121,9 +128,8 @@ class DynamoDBEventStore:
     def _query(self, request: dict[str, Any]) -> Iterator[Commit]:
         while True:
             page = self._client.query(**request, ReturnConsumedCapacity="TOTAL")
-            commits = [from_item(item) for item in page["Items"]]
-            self._usage.note(page, read=sum(len(commit.encoded) for commit in commits), writes=False)
-            yield from commits
+            self._usage.note(page, read=sum(map(_length, page["Items"])), writes=False)
+            yield from map(from_item, page["Items"])  # one by one: what is no commit hides none that comes before it
             if "LastEvaluatedKey" not in page:
                 return
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
@@ -150,6 +156,8 @@ class DynamoDBEventStore:
                 for commit, reason, taken in zip(commits, reasons, refused, strict=False):
                     if taken:
                         self._settle(commit, reason.get("Item"))
+            elif "TransactionConflict" in codes and all(_is(commit, self._found(commit)) for commit in commits):
+                return  # an answer was lost, and the repeat met somebody else's transaction, perhaps on a guard
             elif any(refused):
                 raise GuardRefusedError from error
             elif "TransactionConflict" in codes:
@@ -171,10 +179,32 @@ class DynamoDBEventStore:
 
         The client repeats a request whose answer it did not get, so that the second try meets the first one's item.
         """
-        if stored and stored["id"]["S"] == commit.id and stored["h"]["B"] == commit.hash:
+        if _is(commit, stored):
             return
         self._usage.conflicts += 1
         raise ConflictError(f"another commit stands at version {commit.version} of {commit.stream}")
+
+    def _found(self, commit: Commit) -> Any:
+        """The item that stands where a commit was to go, if any. What a transaction is about to put does not show."""
+        answer = self._client.query(
+            TableName=self._table,
+            KeyConditionExpression="pk = :pk AND sk = :sk",
+            ExpressionAttributeValues={":pk": {"S": commit.stream}, ":sk": {"N": str(commit.version)}},
+            ConsistentRead=True,
+            ReturnConsumedCapacity="TOTAL",
+        )
+        self._usage.note(answer, writes=False)
+        return next(iter(answer["Items"]), None)
+
+
+def _is(commit: Commit, stored: Any) -> bool:
+    """Whether a stored item is this very commit."""
+    return bool(stored) and stored["id"]["S"] == commit.id and stored["h"]["B"] == commit.hash
+
+
+def _length(item: Any) -> int:
+    """Characters of a stored commit's events."""
+    return len(item.get("e", {}).get("S", ""))
 
 
 def check_size(commit: Commit) -> None:

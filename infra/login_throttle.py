@@ -1,8 +1,8 @@
-"""Slowing those who guess passwords: per account and per source address, in the guards table.
+"""Slowing those who guess passwords, by logging in or by changing one: per account and per source address.
 
-Each is a "generic cell rate algorithm" (ITU-T I.371): one time per key, up to which its attempts are used up. An
-attempt moves it by one step, and is refused where it would come more than a burst ahead of the clock. It is counted
-before the password is looked at, so that attempts at the same moment cannot slip through together.
+Each is a "generic cell rate algorithm" (ITU-T I.371): one time per key in the guards table, up to which its attempts
+are used up. An attempt moves it by one step, and is refused where it would come more than a burst ahead of the clock.
+It is counted before the password is looked at, so that attempts at the same moment cannot slip through together.
 """
 
 import hashlib
@@ -92,7 +92,7 @@ class LoginThrottle:
                 return
             if tat > latest:
                 seconds = math.ceil((tat - latest) / 1000)
-                raise RetryLaterError(f"Too many logins; try again in {seconds} seconds.", seconds, status=429)
+                raise RetryLaterError(f"Too many attempts; try again in {seconds} seconds.", seconds, status=429)
 
     def _update(self, rate: _Rate, subject: str, update: str, condition: str, values: dict[str, int]) -> int | None:
         """Move a time if it is as expected. Otherwise returns it as it is; 0 if there is none."""

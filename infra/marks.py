@@ -6,7 +6,7 @@ Marks stand in the views table and belong to no generation.
 import hashlib
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -107,10 +107,25 @@ def as_parked(mark: Mark) -> Parked | None:
     return Parked(int(generation), stream, int(mark.version), mark.data, int(mark.since or 0), int(mark.tried or 0))
 
 
+def find_parked(generation: int, stream: str) -> Parked | None:
+    """A stream's mark, strongly consistent; None if it is not parked."""
+    try:
+        return as_parked(Mark.get(STATE, f"{_PARKED}{generation}#{stream}", consistent_read=True))
+    except Mark.DoesNotExist:
+        return None
+
+
 def parked() -> list[Parked]:
     """All parked streams of all generations, strongly consistent."""
     found = Mark.query(STATE, Mark.sk.startswith(_PARKED), consistent_read=True)
     return [stream for stream in map(as_parked, found) if stream]
+
+
+def forget_parked(generations: Mapping[str, int]) -> None:
+    """Take the marks off all streams of these generations, by projection, which are no more."""
+    for one in parked():
+        if generations.get(one.stream.partition("#")[0]) == one.generation:
+            parked_mark(one.generation, one.stream).delete()
 
 
 # ---- streams that were touched during a rebuild

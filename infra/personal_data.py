@@ -128,7 +128,19 @@ class MemoryDataKeys:
         self.keys.pop(person, None)
 
 
-class DynamoDBDataKeys:
+class DataKeyErasure:
+    """Deletes keys from their table, which takes no right to read or to unwrap any."""
+
+    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def delete(self, person: str) -> None:
+        """See `DataKeys.delete`. One write unit."""
+        self._client.delete_item(TableName=self._table, Key={"pk": {"S": person}})
+
+
+class DynamoDBDataKeys(DataKeyErasure):
     """Keys in a table of their own, each wrapped by a KMS key, which never leaves KMS.
 
     Args:
@@ -137,8 +149,7 @@ class DynamoDBDataKeys:
     """
 
     def __init__(self, client: "DynamoDBClient", table: str, kms: Callable[[], Any], kms_key: str) -> None:
-        self._client = client
-        self._table = table
+        super().__init__(client, table)
         self._kms = kms
         self._kms_key = kms_key
 
@@ -165,10 +176,6 @@ class DynamoDBDataKeys:
             return other
         key: bytes = made["Plaintext"]
         return key
-
-    def delete(self, person: str) -> None:
-        """See `DataKeys.delete`."""
-        self._client.delete_item(TableName=self._table, Key={"pk": {"S": person}})
 
     def _unwrapped(self, person: str, wrapped: bytes) -> bytes:
         key: bytes = self._kms().decrypt(

@@ -55,8 +55,11 @@ _PASSING = {
     "InternalServerError",
     "ServiceUnavailable",
     "TransactionInProgressException",
+    "ProvisionedThroughputExceeded",
+    "ThrottlingError",
 }
-"""Codes of AWS faults that pass by themselves; botocore has tried several times by then."""
+"""Codes of AWS faults that pass by themselves; botocore has tried several times by then. The last two are reasons why a
+transaction was cancelled."""
 
 
 class Fault(TypedDict):
@@ -125,11 +128,13 @@ def _passes(error: Exception) -> bool:
     from botocore.exceptions import ConnectionError as NoConnectionError  # noqa: PLC0415 - loaded with the client
     from botocore.exceptions import HTTPClientError  # noqa: PLC0415
 
-    response: Any = getattr(error, "response", None)  # botocore's; PynamoDB wraps it
-    code = response.get("Error", {}).get("Code") if isinstance(response, dict) else None
+    given: Any = getattr(error, "response", None)  # botocore's; PynamoDB wraps it
+    response = given if isinstance(given, dict) else {}
+    codes = {response.get("Error", {}).get("Code"), getattr(error, "cause_response_code", None)}
+    codes |= {reason.get("Code") for reason in response.get("CancellationReasons", ())}
     cause = getattr(error, "cause", None)
     return (
-        (code or getattr(error, "cause_response_code", None)) in _PASSING
+        bool(codes & _PASSING)
         or isinstance(error, NoConnectionError | HTTPClientError)
         or (isinstance(cause, Exception) and cause is not error and _passes(cause))
     )

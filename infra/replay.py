@@ -11,11 +11,10 @@ Streams are in no order among each other.
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, as_completed
 from itertools import groupby
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from domain.commit import Commit
-from infra.commits import from_item
+from infra.commits import Item, from_item
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -51,12 +50,33 @@ def replay(
         consistent: read strongly consistent: nothing that was acknowledged before is missed, at twice the price.
         after: go on behind the stream that a replay of the same segment gave last.
 
+    Raises:
+        NotACommitError: an item is none.
+
     One call per MB; half a read unit per 4 KB, one when consistent.
     """
-    commits = _commits(client, table, segment, consistent=consistent, after=after)
-    for stream, of_stream in groupby(commits, attrgetter("stream")):
+    for stream, items in stored_streams(client, table, segment, consistent=consistent, after=after):
+        yield stream, list(map(from_item, items))
+
+
+def stored_streams(
+    client: "DynamoDBClient",
+    table: str,
+    segment: Segment = WHOLE,
+    *,
+    consistent: bool = False,
+    after: Position | None = None,
+) -> Iterator[tuple[str, list[Item]]]:
+    """As `replay`, with the items as they are stored, among which may be some that are no commits."""
+    items = _items(client, table, segment, consistent=consistent, after=after)
+    for stream, of_stream in groupby(items, _stream):
         # In order already, says every description of DynamoDB but its reference; then this costs next to nothing.
-        yield stream, sorted(of_stream, key=attrgetter("version"))
+        yield stream, sorted(of_stream, key=_version)
+
+
+def position(item: Item) -> Position:
+    """Where a replay stands that gave this item last."""
+    return _stream(item), _version(item)
 
 
 def in_parallel(executor: Executor, segments: int, work: Callable[[Segment], Result]) -> Iterator[Result]:
@@ -77,9 +97,18 @@ def in_parallel(executor: Executor, segments: int, work: Callable[[Segment], Res
             future.cancel()
 
 
-def _commits(
+def _stream(item: Item) -> str:
+    stream: str = item["pk"]["S"]
+    return stream
+
+
+def _version(item: Item) -> int:
+    return int(item["sk"]["N"])
+
+
+def _items(
     client: "DynamoDBClient", table: str, segment: Segment, *, consistent: bool, after: Position | None
-) -> Iterator[Commit]:
+) -> Iterator[Item]:
     request: dict[str, Any] = {"TableName": table, "ConsistentRead": consistent}
     if after:
         request["ExclusiveStartKey"] = {"pk": {"S": after[0]}, "sk": {"N": str(after[1])}}
@@ -88,7 +117,7 @@ def _commits(
     while True:
         page: Any = client.scan(**request)
         # An empty page is not the end: only a missing key is. Its items are let go before the next ones are read.
-        yield from map(from_item, page.pop("Items"))
+        yield from page.pop("Items")
         if "LastEvaluatedKey" not in page:
             return
         request["ExclusiveStartKey"] = page["LastEvaluatedKey"]

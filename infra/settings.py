@@ -65,8 +65,9 @@ IDEMPOTENCY_KEY_LENGTH = 200
 MAX_BODY_BYTES = 128 * 1024
 """Bytes of a request's body. The largest thing the API takes, a monitoring config, has a third of it."""
 
-MAX_ID_LENGTH = 100
-"""Characters of an id in a path. Ours are shorter; DynamoDB refuses keys over 2,048 bytes with an error of its own."""
+MAX_ID_LENGTH = 160
+"""Characters of an id in a path. Ours are shorter: that of a notification, with its channel's name, has 120 at most.
+DynamoDB refuses keys over 2,048 bytes with an error of its own."""
 
 DEFAULT_PAGE = 50
 MAX_PAGE = 200
@@ -84,7 +85,36 @@ READ_YOUR_WRITE_SECONDS = 2.0
 LEASE_SECONDS = 60
 """How long a sender holds a notification: longer than its function's time-out, so that only a dead one loses it."""
 
+LOG_QUERY_SECONDS = 45
+"""How long a query of logs may take before it is stopped and comes again, if need be for less time."""
+
+LOG_QUERY_LEASE_SECONDS = 180
+"""How long a run has a log group to itself: longer than its function's time-out, so that only a dead one loses it."""
+
+LOG_QUERIES_AT_ONCE = 5
+"""Queries at the same time. An account may have 30, and people want some of these for themselves."""
+
 SLACK_TIMEOUT_SECONDS = 10.0
+
+MAX_WAIT_SECONDS = 43_000
+"""The longest wait that is granted: SQS hides a message for 12 hours at most, counted from its receipt."""
+
+LOST_DELIVERY_SECONDS = 120
+"""After this time a notification that is on its way is handed to the delivery queue again: it may never have got there.
+In vain, it costs one delivery that finds it sent."""
+
+QUEUED_AGAIN_SECONDS = 900
+"""How long it is left alone then. The queue may only be long, and must not grow by what it holds already."""
+
+SWEEP_ROWS = 200
+"""Notifications that the sweeper looks at in a run, a quarter of them from each partition; it runs every minute."""
+
+MAX_GROUP = 100
+"""Notifications in one message, at most: they are marked in one transaction, which takes 100 items. What is beyond
+makes another message."""
+
+MAX_PUT_OFF_MINUTES = 60
+"""However many messages wait for a channel, one is tried again after this time."""
 
 MAX_DELIVERY_ATTEMPTS = 9
 """The last attempt before the queue moves the delivery to its dead-letter queue; see `maxReceiveCount`."""
@@ -116,6 +146,9 @@ DATA_KEY_CACHE_SECONDS = 60.0
 DATA_KEYS_KEPT = 1_000
 """How long, and how many, keys of people a process keeps. A deleted key opens nothing any more after this time."""
 
+CONFIG_CACHE_SECONDS = 15.0
+"""How long a function uses the monitoring config that it read: so long after a change the old one may still decide."""
+
 GENERATIONS_CACHE_SECONDS = 1.0
 """How long a process keeps which generation of the views is live. A rebuild waits for longer than that."""
 
@@ -126,3 +159,7 @@ HEARTBEAT_EXPIRES_SECONDS = 86_400
 MAX_LAG_SECONDS = 120
 """How far behind a consumer of the streams may be until the read side counts as degraded, and an alarm goes off: one
 heartbeat that is late or lost is nothing yet."""
+
+REPORT_SETTLE_SECONDS = 60
+"""How long after the end of a daily report's time a heartbeat must have been sent that the projector has heard, before
+the report is made. A commit may be appended moments after the time that it carries, and the streams keep no order."""

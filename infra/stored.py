@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -11,6 +12,10 @@ from infra.replay import WHOLE, Segment
 from infra.views import Key, Row
 
 _KEYS = ("pk", "gsi1pk", "gsi2pk")
+_MOVING = ("version", "n")
+"""What changes whenever an item of a stream, or a number, does."""
+_PASSING = {"TransactionConflict", "ProvisionedThroughputExceeded", "ThrottlingError"}
+"""Reasons of `TransactGetItems` that pass ("Amazon DynamoDB API Reference")."""
 
 
 class Stored(NamedTuple):
@@ -38,13 +43,19 @@ class Stored(NamedTuple):
 
     @property
     def number(self) -> int:
-        """Of a counter's part."""
-        return int(self.content["n"]["N"])
+        """Of a counter's part, or a register."""
+        return int(Decimal(self.content.get("n", {}).get("N", 0)))
+
+    @property
+    def ttl(self) -> float | None:
+        """When it expires, in seconds since the epoch; None: never."""
+        ttl = self.content.get("ttl", {}).get("N")
+        return None if ttl is None else float(ttl)
 
     @property
     def expired(self) -> bool:
         """DynamoDB removes expired items within days; until then they are there, and nobody shows them."""
-        return "ttl" in self.content and float(self.content["ttl"]["N"]) <= time.time()
+        return self.ttl is not None and self.ttl <= time.time()
 
     def row(self) -> Row:
         row: Row = Row.from_raw_data(dict(self.raw))
@@ -53,7 +64,7 @@ class Stored(NamedTuple):
     @property
     def version(self) -> int:
         """Of the stream that a row shows; 0 for rows beside it, and for counters."""
-        return int(self.content.get("version", {}).get("N", 0))
+        return int(Decimal(self.content.get("version", {}).get("N", 0)))
 
 
 def scan(chosen: Mapping[str, int], segment: Segment = WHOLE) -> Iterator[Stored]:
@@ -90,6 +101,73 @@ def by_key(keys: Sequence[tuple[int, Key]]) -> dict[Key, Stored]:
     return found
 
 
+def together(places: Sequence[tuple[int, Key]]) -> dict[tuple[int, Key], Stored] | None:
+    """Those of some items that exist, all as they stand at one moment. At most 100 at once; two read units per 4 KB.
+
+    Returns:
+        None if that was not to be had: a transaction held one of them, or DynamoDB was busy. Ask again.
+    """
+    client = clients.dynamodb()
+    gets: Any = [{"Get": {"TableName": Row.Meta.table_name, "Key": _raw_key(*place)}} for place in places]
+    try:
+        answers = client.transact_get_items(TransactItems=gets)["Responses"]
+    except client.exceptions.TransactionCanceledException as error:
+        reasons: Any = error.response.get("CancellationReasons", [])
+        if {reason.get("Code") for reason in reasons} & _PASSING:
+            return None
+        raise
+    items = (_stored(answer["Item"]) for answer in answers if answer.get("Item"))
+    return {(item.generation, item.key): item for item in items if item}
+
+
+def all_by_key(chosen: Mapping[str, int], keys: Iterable[Key]) -> dict[Key, Stored]:
+    """The items of these generations that exist among `keys`, strongly consistent. A call per 100 keys."""
+    found: dict[Key, Stored] = {}
+    remaining = iter(dict.fromkeys(keys))
+    while some := list(islice(remaining, 100)):
+        found |= by_key([(chosen[projection_of(key.pk)], key) for key in some])
+    return found
+
+
+def add(moves: Iterable[tuple[int, Key, int]]) -> None:
+    """Add to numbers, each with its generation. Of a hundred together it is all or none, and once only."""
+    remaining = iter(moves)
+    while some := list(islice(remaining, 100)):
+        updates: Any = [
+            {
+                "Update": {
+                    "TableName": Row.Meta.table_name,
+                    "Key": _raw_key(generation, key),
+                    "UpdateExpression": "ADD n :by",
+                    "ExpressionAttributeValues": {":by": {"N": str(by)}},
+                }
+            }
+            for generation, key, by in some
+        ]
+        clients.dynamodb().transact_write_items(TransactItems=updates)
+
+
+def discard(item: Stored) -> bool:
+    """Delete an item if it still has the version and the number that it was read with. Returns whether it is gone."""
+    seen = {name: item.raw[name] for name in _MOVING if name in item.raw}
+    condition = " AND ".join(
+        f"#{name} = :{name}" if name in seen else f"attribute_not_exists(#{name})" for name in _MOVING
+    )
+    request: Any = {
+        "TableName": Row.Meta.table_name,
+        "Key": _raw_key(item.generation, item.key),
+        "ConditionExpression": condition,
+        "ExpressionAttributeNames": {f"#{name}": name for name in _MOVING},
+    }
+    if seen:
+        request["ExpressionAttributeValues"] = {f":{name}": value for name, value in seen.items()}
+    try:
+        clients.dynamodb().delete_item(**request)
+    except clients.dynamodb().exceptions.ConditionalCheckFailedException:
+        return False
+    return True
+
+
 def remove(chosen: Mapping[str, int]) -> Iterator[int]:
     """Delete these generations. Yields how many items are gone so far."""
     removed = 0
@@ -122,7 +200,11 @@ def _stored(item: Mapping[str, Any]) -> Stored | None:
     generation, bar, pk = item["pk"]["S"].partition("|")
     if not bar or not generation.isdigit():
         return None  # a mark
-    return Stored(int(generation), projection_of(pk), Key(pk, item["sk"]["S"]), _without_generations(item), item)
+    try:
+        projection = projection_of(pk)
+    except KeyError:
+        return None  # put there by hand: nobody reads it
+    return Stored(int(generation), projection, Key(pk, item["sk"]["S"]), _without_generations(item), item)
 
 
 def _without_generations(item: Mapping[str, Any]) -> Mapping[str, Any]:

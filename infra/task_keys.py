@@ -1,5 +1,6 @@
 """Where tasks stand in the views table: the keys of their index entries and pointers. `infra.views` has the plan."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -29,17 +30,17 @@ def creator_partition(user_id: str) -> str:
     return f"creator#{user_id}"
 
 
-def event_partition(event_id: str) -> str:
-    """Tasks made from a monitoring event."""
-    return f"from#{event_id}"
+def origin_partition(origin_id: str) -> str:
+    """Tasks made from a monitoring event, or from an alert."""
+    return f"from#{origin_id}"
 
 
 class Pointer(NamedTuple):
-    """A row that points to a task; `data` is JSON with what a list filters by before it fetches the task."""
+    """A row that points to a task, or an alert; `data` is JSON with what a list filters by before it fetches that."""
 
     pk: str
     sk: str
-    data: dict[str, str | None]
+    data: Mapping[str, str | int | None]
 
 
 def pointers(task_id: str, task: Task) -> list[Pointer]:
@@ -50,10 +51,9 @@ def pointers(task_id: str, task: Task) -> list[Pointer]:
     found = []
     if task.assigned_user_id != task.created_by:
         found.append(Pointer(creator_partition(task.created_by), created, {}))
-    if task.event_id:
-        found.append(Pointer(event_partition(task.event_id), created, {}))
+    found += [Pointer(origin_partition(origin), created, {}) for origin in (task.event_id, task.alert_id) if origin]
     if task.due_date:
-        known = {name: getattr(task, name) for name in ("assigned_user_id", "created_by", "event_id")}
+        known = {name: getattr(task, name) for name in ("assigned_user_id", "created_by", "event_id", "alert_id")}
         partition = DUE_CLOSED if task.status is Status.CLOSED else DUE_OPEN
         found.append(Pointer(partition, task_place(task.due_date, task_id), known))
     return found

@@ -4,7 +4,8 @@ Reported as one line of CloudWatch's embedded metric format per invocation, whic
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
+from threading import Lock
 from typing import Any
 
 
@@ -19,6 +20,7 @@ class Usage:
     bytes_read: int = 0
     conflicts: int = 0
     retries: int = 0
+    _lock: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
 
     def note(self, answer: Mapping[str, Any], *, written: int = 0, read: int = 0, writes: bool) -> None:
         """Add one answered call.
@@ -31,21 +33,24 @@ class Usage:
         """
         consumed = answer.get("ConsumedCapacity") or []
         units = sum(table["CapacityUnits"] for table in (consumed if isinstance(consumed, list) else [consumed]))
-        self.calls += 1
-        self.retries += answer.get("ResponseMetadata", {}).get("RetryAttempts", 0)
-        self.bytes_written += written
-        self.bytes_read += read
-        if writes:
-            self.write_units += units
-        else:
-            self.read_units += units
+        with self._lock:
+            self.calls += 1
+            self.retries += answer.get("ResponseMetadata", {}).get("RetryAttempts", 0)
+            self.bytes_written += written
+            self.bytes_read += read
+            if writes:
+                self.write_units += units
+            else:
+                self.read_units += units
 
     def taken(self) -> "Usage":
         """These sums; they begin anew."""
-        taken = replace(self)
-        for field in fields(self):
-            setattr(self, field.name, field.default)
-        return taken
+        with self._lock:
+            taken = replace(self)
+            for each in fields(self):
+                if each.init:
+                    setattr(self, each.name, each.default)
+            return taken
 
 
 PROCESS = Usage()

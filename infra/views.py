@@ -12,19 +12,25 @@ WU is write units for rows up to 1 KB: 2 in a transaction, and 1 for each index 
 | tasks assigned to a person, by status     | the task's row                        | gsi2 `assignee`      | (in it) |
 | tasks a person created and does not have  | creator#id / created#task id          |                      | 2       |
 | tasks made from a monitoring event        | from#event id / created#task id       |                      | 2       |
+| tasks made from an alert                  | from#alert id / created#task id       |                      | 2       |
 | tasks to be done, by due date; overdue    | due#open / due#task id                |                      | 2       |
 | closed tasks by due date                  | due#closed / due#task id              |                      | 2       |
+| an alert by id, with its last events' ids | alert#id / alert                      |                      | 2       |
+| open alerts of a severity, newest first   | alerts#open#severity#part / opened#id |                      | 2       |
+| resolved ones, the last resolved first    | alerts#resolved#… / resolved#id       |                      | 2       |
 | a user by id                              | user#id / user                        |                      | 3       |
 | users, newest first                       | the user's row                        | gsi1 users/at        | (in it) |
 | a session by id                           | session#id / session                  |                      | 3       |
 | the open sessions of a user               | the session's row                     | gsi2 sessions#user   | (in it) |
 | when a user last logged in; it only rises | login#id / last                       |                      | 1       |
-| events by day received, source, severity  | counter#events / day#source#severity  |                      | 2       |
+| events by part of the day received        | counter#events / part#source#severity |                      | 2       |
 | the days and shards that have events      | event-days / day#shard#until          |                      | 2       |
 | tasks by status, priority, assignee       | counter#tasks / status#priority#id    |                      | 2       |
 | tasks to be done by due day, assignee     | counter#tasks-due / day#id            |                      | 2       |
-| tasks closed by day                       | counter#tasks-closed / day#count      |                      | 2       |
-| seconds from their creation to that       | counter#tasks-closed / day#seconds    |                      | 2       |
+| tasks closed by part of the day           | counter#tasks-closed / part#count     |                      | 2       |
+| seconds from their creation to that       | counter#tasks-closed / part#seconds   |                      | 2       |
+| open alerts: severity, seen to, source    | counter#alerts / severity#ack#source  |                      | 2       |
+| what happened to alerts by part of a day  | counter#alerts-days / part#what       |                      | 2       |
 | users by role and activity                | counter#users / role#active           |                      | 2       |
 | logins by day                             | counter#logins / day                  |                      | 2       |
 | an AWS config by id                       | aws-config#id / config                |                      | 3       |
@@ -40,10 +46,13 @@ Every partition but those of the last five lines begins with its projection's ge
 `task#id` here is stored as `1|task#id`. A counter's sort key ends with its part (`|0` to `|3`).
 
 AWS's volume falls on `event#day#shard`, cut so that one day of 3,000 events a second stays below 1,000 write units a
-second in each partition (3,000 x 2 / 8 = 750). A counter is one item per combination, so that an event moves one
-item only; sums are made when it is read. Counters of a batch are merged, so that their units are shared by its
-events; so are rows that several changes add alike. `event-days` lets a list skip the days without events: a row there
-says that a day's shard holds events, and goes when these expire, `until` being the midnight after that.
+second in each partition (3,000 x 2 / 8 = 750), with rows up to 1 KB. What falls on every key is counted by `python -m
+benchmarks.projections --only keys`; `docs/benchmarks/projections.md` says from where on it is more than a partition
+takes. A counter is one item per combination, so that an event moves one item only; sums are made when it is read.
+A `part` is one of the two that a UTC day is cut into (`domain.report_days`), so that days of reports can be summed too.
+Counters of a batch are merged, so that their units are shared by its events; so are rows that several changes add
+alike. `event-days` lets a list skip the days without events: a row there says that a day's shard holds events, and
+goes when these expire, `until` being the midnight after that.
 
 A task's row stands in gsi1 at `tasks#status#priority / created#id` and, with an assignee, in gsi2 at
 `assignee#id#status / created#id`. A list merges the partitions that its filters ask for: 1 with status and priority, 4
@@ -59,9 +68,25 @@ brackets for one that has none; its counters, shared by a batch, not included:
 | commented                                                                | 6 (5)                   |
 | with a due date: created, changed, reassigned; closed, reopened          | 2, 4, 2 more; 4 more    |
 | deleted                                                                  | 4 (3), 2 for a pointer  |
+
+AWS's volume also falls on alerts that recur, so their rows stand in no index: an entry there would cost a unit with
+each recurrence, two if it were sorted by the last one. Lists read pointers. An alert has one once it has opened, which
+depends on state, severity, source, account, acknowledgement and snooze, and stands at the time it last opened or was
+resolved; a recurrence moves none of these, and no counter. Pointers of a state and severity are cut by the alert's id
+into 4 parts (`infra.alert_keys.SHARDS`): 1,000 alerts of one severity that open within a second are 500 units in each.
+A list merges the parts of the severities that it asks for, 4 to 24. Packed, most rows stay below 1 KB. A row keeps what
+happened to its alert by day, for a counter is the sum of its rows: of the newest 60 days, and of those before as one
+sum. Units, without counters:
+
+| recurred; and a task linked                                              | 2; 2                    |
+| noticed, but not opened                                                  | 2                       |
+| opened; resolved; reopened                                               | 4; 6; 6                 |
+| acknowledged, snoozed                                                    | 4                       |
+| another severity                                                         | 6                       |
 """
 
 import hashlib
+import json
 import os
 import random
 import zlib
@@ -76,6 +101,7 @@ from pynamodb.exceptions import TransactWriteError, UpdateError
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 from pynamodb.transactions import TransactWrite
 
+from domain.monitoring_event_shape import EventShown
 from infra import generations
 from infra.generations import GenerationKey
 from infra.marks import parked_mark
@@ -95,15 +121,23 @@ class Key(NamedTuple):
     sk: str
 
 
+ALERTS_COUNTER = "counter#alerts"
+ALERTS_DAYS_COUNTER = "counter#alerts-days"
 AWS_CONFIGS_LIST = "aws-configs"
 EVENTS_COUNTER = "counter#events"
 TASKS_COUNTER = "counter#tasks"
 TASKS_DUE_COUNTER = "counter#tasks-due"
 TASKS_CLOSED_COUNTER = "counter#tasks-closed"
 USERS_COUNTER = "counter#users"
+LOGGED_IN = "logged-in"
+"""Beside roles and activities, the sort key of the users who have ever logged in."""
 LOGINS_COUNTER = "counter#logins"
 
 USERS_LIST = "users"
+
+COUNTED_SOURCE = 200
+"""Characters of a source that its counter's key keeps: a sort key has at most 1,024 bytes (DynamoDB quotas), and a
+message that was handed in by hand may name any source."""
 
 CounterMoves = Mapping[Key, int]
 """By how much each counter moves."""
@@ -193,6 +227,11 @@ class Change(NamedTuple):
     removed: tuple[Key, ...] = ()
     raised: tuple[tuple[Key, int], ...] = ()
 
+    @property
+    def touched(self) -> int:
+        """How many items it writes, but for a mark that goes."""
+        return 1 + len(self.added) + len(self.removed) + len(self.moves)
+
 
 class RefusedError(Exception):
     """DynamoDB refuses a change for what it is, not for the moment: no repeat can heal it.
@@ -252,6 +291,12 @@ def unpack(data: bytes) -> str:
     return zlib.decompress(data).decode()
 
 
+def shown_event(row: "Row") -> EventShown:
+    """A monitoring event as its row holds it, packed: most take one KB so, and two otherwise."""
+    shown: EventShown = json.loads(unpack(row.detail))
+    return shown
+
+
 def rows_by_key(keys: Iterable[Key]) -> dict[Key, Row]:
     """The rows that exist among `keys`, strongly consistent; a call per 100 keys."""
     wanted: list[Any] = sorted(set(keys))
@@ -265,6 +310,31 @@ def counters(pk: str, first: str, last: str) -> Iterator[CounterRow]:
         sk = unsharded(Key(pk, row.sk)).sk
         sums[sk] = sums.get(sk, 0) + int(row.n)
     return (CounterRow(pk, sk, n=n) for sk, n in sums.items() if n)
+
+
+def remove_spent(pk: str, before: str) -> int:
+    """Remove the counters of a partition that are at zero and come before a sort key. Returns how many these were.
+
+    The parts of a counter go together, each only if it is what it was read as; what counts there later makes a new one.
+    """
+    found: dict[Key, list[CounterRow]] = {}
+    for part in CounterRow.query(pk, CounterRow.sk < before, consistent_read=True):
+        found.setdefault(unsharded(Key(pk, part.sk)), []).append(part)
+    return sum(_remove(parts) for parts in found.values() if not sum(part.n for part in parts))
+
+
+def _remove(parts: Sequence[CounterRow]) -> bool:
+    """Whether they could be removed."""
+    try:
+        with TransactWrite(connection=_connection()) as transaction:
+            for part in parts:
+                transaction.delete(part, condition=CounterRow.n == part.n)
+    except TransactWriteError as error:
+        codes = {reason.code for reason in error.cancellation_reasons if reason}
+        if codes and codes <= {"ConditionalCheckFailed", "TransactionConflict"}:
+            return False  # somebody counts there just now
+        raise
+    return True
 
 
 def unsharded(key: Key) -> Key:
@@ -303,7 +373,7 @@ def apply(units: Iterable[Unit], still_valid: Callable[[], bool] = lambda: True)
             before it are written.
         RefusedError: DynamoDB refuses one unit for what it is, such as its size. Those before it are written.
     """
-    for group in _groups(units):
+    for group in _groups(sorted(units, key=_counters_moved)):  # the same counters in as few transactions as may be
         if not still_valid():
             raise OutrunError
         try:
@@ -379,6 +449,10 @@ def _groups(units: Iterable[Unit]) -> Iterator[list[Unit]]:
         size += bytes_
     if group:
         yield group
+
+
+def _counters_moved(unit: Unit) -> list[Key]:
+    return sorted(unit[0].moves)
 
 
 def _items(change: Change) -> set[_Place]:

@@ -1,8 +1,6 @@
 """`opsledger send` and `opsledger redrive`: messages into the system, and back into it."""
 
 import json
-import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,7 +9,6 @@ from rich.markup import escape
 from ops import envelopes, queues, stack
 from ops.aws import LOCAL_STAGE
 from ops.cli_projections import StreamsUnlessNamed, redrive_failures, redrive_streams
-from ops.errors import OpsError
 from ops.terminal import StageOption, connect, console, errors
 
 app = typer.Typer()
@@ -72,11 +69,7 @@ redrive.command("failures")(redrive_failures)
 
 
 def _bodies(file: str, *, raw: bool) -> list[str]:
-    name = "standard input" if file == "-" else file
-    try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise OpsError(f"{name} cannot be read ({error})", "Name a text file that is there", exit_code=2) from error
+    text, name = envelopes.text_of(file)
     return [text] if raw else envelopes.read(text, name)
 
 

@@ -19,7 +19,6 @@ webhook = typer.Typer(
 )
 app.add_typer(webhook, name="webhook")
 
-_CHANNEL = "default"
 _SLACK = "hooks.slack.com"
 
 HostOption = Annotated[
@@ -27,24 +26,33 @@ HostOption = Annotated[
 ]
 
 
+ChannelOption = Annotated[
+    str, typer.Option("--channel", help="Its name in the monitoring config; without one, the default channel's.")
+]
+
+
 @webhook.command("set")
-def set_webhook(*, stage: StageOption = LOCAL_STAGE, host: HostOption = _SLACK) -> None:
+def set_webhook(
+    *, stage: StageOption = LOCAL_STAGE, host: HostOption = _SLACK, channel: ChannelOption = "default"
+) -> None:
     """Keep the URL of a Slack incoming webhook. It is asked for, or read from standard input: a URL is a secret."""
     from infra.webhooks import fault  # noqa: PLC0415
 
     url = (typer.prompt("Webhook URL", hide_input=True) if sys.stdin.isatty() else sys.stdin.read()).strip()
     if found := fault(url, {host}, allow_loopback=stage == LOCAL_STAGE):
         raise OpsError(found, "Copy the URL from Slack: Your apps, Incoming Webhooks", exit_code=2)
-    _change(stage, {_CHANNEL: url})
-    console.print(f"Kept. What is decided for stage {escape(stage)} from a minute from now on goes there.")
-    console.print("Earlier messages are not sent again; GET /notifications shows them.")
+    _change(stage, {channel: url})
+    told = f"Kept. What is sent to the channel {channel} of stage {stage} from a minute from now on goes there."
+    console.print(escape(told), soft_wrap=True)
+    console.print("Earlier messages are sent by `opsledger notifications redrive` only.", markup=False)
 
 
 @webhook.command("remove")
-def remove_webhook(*, stage: StageOption = LOCAL_STAGE) -> None:
+def remove_webhook(*, stage: StageOption = LOCAL_STAGE, channel: ChannelOption = "default") -> None:
     """Forget the webhook. Messages can still be read at GET /notifications."""
-    _change(stage, {_CHANNEL: None})
-    console.print(f"Forgotten. Nothing is posted for stage {escape(stage)} any more, within a minute.")
+    _change(stage, {channel: None})
+    told = f"Forgotten. Nothing is posted to the channel {channel} of stage {stage} any more, within a minute."
+    console.print(escape(told), soft_wrap=True)
 
 
 def _change(stage: str, changes: dict[str, str | None]) -> None:

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from domain.monitoring_events import event_id
 from domain.sources.envelope import delivery_uuid, read
-from infra.slack_messages import preview
+from infra.slack_preview import preview
 from ops import paths, queues
 from ops.api_client import ApiClient
 from ops.aws import SessionConfig
@@ -51,7 +51,7 @@ def run(status: Status, *, console: Console) -> None:
     console.rule("[bold]Slack messages")
     for notification in _notifications(api, sent):
         message = Text(preview(notification["message"])) if notification["message"] else Text("(none)")
-        state = Text(f"{notification['status']}: {notification['rule']}", style="dim")
+        state = Text(f"{notification['status']}: {notification['reason']}", style="dim")
         console.print(Panel(Group(message, "", state), title=f"channel {notification['channel']}", title_align="left"))
 
     console.rule("[bold]GET /dashboard/overview")
@@ -114,7 +114,8 @@ def _notifications(api: ApiClient, event_ids: list[str]) -> list[dict[str, Any]]
 
     def settled() -> list[dict[str, Any]] | None:
         items = api.call("GET", "/notifications", query={"limit": 50})["items"]
-        known = {item["event_id"]: item for item in items if item["status"] not in {"decided", "sending"}}
+        alerts = [item for item in items if item["task_id"] is None and item["status"] not in {"decided", "sending"}]
+        known = {item["event_id"]: item for item in alerts}
         return [known[wanted] for wanted in event_ids] if known.keys() >= set(event_ids) else None
 
     found: list[dict[str, Any]] = _eventually(settled, "the notifications")

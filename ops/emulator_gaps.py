@@ -43,7 +43,7 @@ def answer_for_the_gateway(config: SessionConfig, responses: Mapping[str, Mappin
     for kind, told in responses.items():
         headers = told.get("ResponseParameters", {}).get("Headers", {})
         wanted: dict[str, Any] = {
-            "responseParameters": {f"gatewayresponse.header.{name}": value for name, value in headers.items()},
+            "responseParameters": {f"gatewayresponse.header.{name}": _here(value) for name, value in headers.items()},
             "responseTemplates": told.get("ResponseTemplates", {}),
             **({"statusCode": told["StatusCode"]} if "StatusCode" in told else {}),
         }
@@ -53,6 +53,11 @@ def answer_for_the_gateway(config: SessionConfig, responses: Mapping[str, Mappin
             changed = True
     if changed:  # they are in force from the next deployment on
         gateway.create_deployment(restApiId=api_id, stageName=config.stage)
+
+
+def _here(value: Any) -> Any:
+    """A header's mapping on this stage, for which the first of what an `!If` chooses from is meant."""
+    return value["Fn::If"][1] if isinstance(value, dict) else value
 
 
 def update_outputs(config: SessionConfig, source: TemplateSource, change_set: ChangeSet) -> bool:

@@ -1,9 +1,24 @@
 """Messages for the ingest queue, read from files: one envelope, a list of them, or one a line."""
 
 import json
+import sys
+from pathlib import Path
 from typing import Any
 
 from ops.errors import OpsError
+
+
+def text_of(file: str) -> tuple[str, str]:
+    """What a file holds, and its name for messages; `-` is standard input.
+
+    Raises:
+        OpsError: it is not there, or no text.
+    """
+    name = "standard input" if file == "-" else file
+    try:
+        return (sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")), name
+    except (OSError, UnicodeDecodeError) as error:
+        raise OpsError(f"{name} cannot be read ({error})", "Name a text file that is there", exit_code=2) from error
 
 
 def read(text: str, name: str) -> list[str]:

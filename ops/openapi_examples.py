@@ -17,6 +17,8 @@ BODIES: dict[str, dict[str, Any]] = {
         "new_password": "a better horse and battery",
     },
     "POST /events/<event_id>/create-task": {"priority": "high"},
+    "POST /alerts/<alert_id>/snooze": {"until": 4_102_444_800},
+    "POST /alerts/<alert_id>/create-task": {"priority": "high"},
     "POST /tasks": {
         "title": "Disk full on db-1",
         "description": "The data volume of db-1 is at 96 percent.",

@@ -8,18 +8,20 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 from pynamodb.exceptions import PynamoDBException
 
-from domain.commit import Commit
 from domain.value import Value
 from infra import marks, views
+from infra.commits import Item, from_item
 from infra.generations import chosen
 from infra.marks import Mark
-from infra.replay import Segment, replay
+from infra.replay import Segment, position, stored_streams
 from infra.views import CounterRow, Key, Row, sharded
 from projections.projection import Projection
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 ROWS_TOGETHER = 500
+STREAMS_TOGETHER = 100
 CHECKPOINT_SECONDS = 2.0
 
 logger = Logger()
@@ -38,15 +41,18 @@ class Progress(Value):
     Attributes:
         after: the last stream that is in, and where its last commit begins.
         sums: of the counters so far, by partition and sort key.
-        streams: read so far, of any projection; `rows`: written; `parked`: streams that could not be folded.
+        streams, items: read so far, of any projection.
+        events: of the projections that are rebuilt; `rows`: written.
+        left: streams that could not be folded, and are left to the catch-up.
     """
 
     after: tuple[str, int] | None = None
     sums: Mapping[str, Mapping[str, int]] = {}
     streams: int = 0
+    items: int = 0
     events: int = 0
     rows: int = 0
-    parked: int = 0
+    left: int = 0
     done: bool = False
 
 
@@ -91,44 +97,75 @@ class SegmentBuild:
 
     def run(self, client: "DynamoDBClient", table: str) -> Progress:
         """Fold what is left of the segment."""
-        known = progress(self._segment.of).get(self._segment.number, Progress())
+        begun = progress(self._segment.of).get(self._segment.number)
+        known = begun or self._save(Progress())
         if known.done:
             return known
         for pk, sums in known.sums.items():
             self._sums.update({Key(pk, sk): n for sk, n in sums.items()})
         saved = time.monotonic()
-        streams, events, written, parked = known.streams, known.events, known.rows, known.parked
+        streams, stored, events, written, left = known.streams, known.items, known.events, known.rows, known.left
         after = known.after
+
+        def reached(*, done: bool) -> Progress:
+            return Progress(
+                after=after, streams=streams, items=stored, events=events, rows=written, left=left, done=done
+            )
+
+        resumed = begun is not None
         with chosen(self._generations):
-            for stream, commits in replay(client, table, self._segment, consistent=True, after=after):
-                after = (stream, commits[-1].version)
-                streams += 1
-                projection = self._by_category.get(stream.partition("#")[0])
-                if projection and not _expired(commits):
-                    events += commits[-1].last_version
-                    parked += not self._fold(projection, stream, commits)
+            found = stored_streams(client, table, self._segment, consistent=True, after=after)
+            while some := list(islice(found, STREAMS_TOGETHER)):
+                there = self._versions(some) if resumed else {}
+                for stream, items in some:
+                    after = position(items[-1])
+                    streams += 1
+                    stored += len(items)
+                    projection = self._by_category.get(stream.partition("#")[0])
+                    if projection and not _expired(items[0]):
+                        events += _events(items)
+                        left += not self._fold(projection, stream, items, there.get(stream))
                 if len(self._rows) >= ROWS_TOGETHER:
                     written += self._write()
                     if time.monotonic() - saved > CHECKPOINT_SECONDS:
-                        self._save(Progress(after=after, streams=streams, events=events, rows=written, parked=parked))
+                        self._save(reached(done=False))
                         saved = time.monotonic()
             written += self._write()
-        return self._save(Progress(after=after, streams=streams, events=events, rows=written, parked=parked, done=True))
+        return self._save(reached(done=True))
 
-    def _fold(self, projection: Projection, stream: str, commits: Sequence[Commit]) -> bool:
-        """Whether the stream could be folded; else it is parked in the generation being built."""
+    def _versions(self, found: Sequence[tuple[str, Sequence[Item]]]) -> Mapping[str, int]:
+        """The versions of the rows that were written already, after what was reached was last saved, by stream."""
+        keys: dict[str, Key] = {}
+        for stream, items in found:
+            projection = self._by_category.get(stream.partition("#")[0])
+            if projection:
+                with suppress(Exception):  # then there is no row
+                    keys[stream] = projection.key(from_item(items[0]))
+        rows = views.rows_by_key(keys.values())
+        return {stream: int(rows[key].version) for stream, key in keys.items() if key in rows}
+
+    def _fold(self, projection: Projection, stream: str, items: Sequence[Item], version: int | None) -> bool:
+        """Whether the stream could be folded; else it is left to the catch-up, which goes as far as it can.
+
+        Args:
+            version: of the row that is there already. To that version it is folded once more, and no further: what
+                came since would leave rows beside it that are to go. That is left to the catch-up too.
+        """
         try:
-            folded = projection.fold(None, stream, [event for commit in commits for event in commit.recorded()])
+            events = [event for item in items for event in from_item(item).recorded()]
+            upto = [event for event in events if version is None or event.version <= version]
+            folded = projection.fold(None, stream, upto)
             moves = projection.contributions(folded.row)
         except (BotoCoreError, ClientError, PynamoDBException):
             raise
-        except Exception as error:  # as the projector does: it must hold up no other
-            logger.exception("stream parked", extra={"stream": stream})
-            generation = self._generations[projection.category]
-            marks.park(generation, stream, 0, f"{type(error).__name__}: {error}")
+        except Exception as error:  # it must hold up no other; the catch-up parks it
+            logger.warning("stream left to the catch-up", exc_info=error, extra={"stream": stream})
+            marks.note([(stream, position(items[-1])[1])])
             return False
         for row in (folded.row, *folded.added):
             self._put(row)
+        if len(upto) < len(events):
+            marks.note([(stream, events[-1].version)])
         for key, number in folded.raised:
             views.raise_to(key, number)
         for key, by in moves.items():
@@ -147,9 +184,12 @@ class SegmentBuild:
 
     def _write(self) -> int:
         written = len(self._rows)
-        with Row.batch_write() as batch:
-            for row in self._rows.values():
-                batch.save(row)
+        first = [row for row in self._rows.values() if row.version]
+        beside = [row for row in self._rows.values() if not row.version]
+        for rows in (first, beside):  # so that there is nothing beside a row that is not there, wherever this ends
+            with Row.batch_write() as batch:
+                for row in rows:
+                    batch.save(row)
         self._rows.clear()
         return written
 
@@ -181,9 +221,12 @@ def write_counters(reached: Iterable[Progress], generations: Mapping[str, int], 
     return len(sums)
 
 
-def _expired(commits: Sequence[Commit]) -> bool:
-    expires_at = commits[0].expires_at
-    return expires_at is not None and expires_at <= time.time()
+def _expired(item: Item) -> bool:
+    return "ttl" in item and float(item["ttl"]["N"]) <= time.time()
+
+
+def _events(items: Iterable[Item]) -> int:
+    return sum(int(item.get("n", {}).get("N", 0)) for item in items)
 
 
 def _packed(reached: Progress) -> str:

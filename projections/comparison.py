@@ -1,14 +1,28 @@
-"""Two generations of the same projections, compared row by row at equal versions, and counter by counter."""
+"""Two generations of the same projections, compared row by row and counter by counter, while both go on moving.
+
+The projector moves both in one transaction, so at any moment they are alike, but for streams that the rebuild has
+brought further than the projector. So what differs when it is read one after the other is read again, both generations
+at one moment, and again after a pause in which the projector catches up. What still differs is a difference.
+"""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any, NamedTuple
 
 from infra.generations import Generations, projection_of
-from infra.stored import Stored, by_key, in_hundreds, scan, twins
+from infra.stored import Stored, in_hundreds, scan, together, twins
 from infra.views import COUNTER_SHARDS, Key, sharded, unsharded
 
-ROUNDS = 5
+PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
+"""Seconds before what differs is read once more: as long as a projector that keeps up may be behind."""
+
+MAX_SUSPECTS = 10_000
+"""Rows that are read again. Where more differ, it is not because they move."""
+
+KEYS_TOGETHER = 10
+"""Keys that are read at one moment. A transaction that holds one of their items keeps all from being read."""
+
 NAMED = 20
 """Differences that are told one by one; of the others the number is."""
 
@@ -18,10 +32,11 @@ class Comparison(NamedTuple):
 
     Attributes:
         rows: compared so far, at equal versions.
-        moving: rows that stood at different versions and were not compared.
-        changed: rows whose content differs; `added`, `missing`: in one generation only. All by their key's partition.
+        moving: rows and counters that were not compared: rows that stay at different versions, because the live
+            generation does not catch up, and what never held still.
+        changed: rows whose content differs; `added`, `missing`: in one generation only.
         counters: by how much the new value exceeds the live one.
-        named: the first differing keys.
+        named: the first differing keys of rows.
     """
 
     rows: int = 0
@@ -37,77 +52,115 @@ class Comparison(NamedTuple):
         return not (self.changed or self.added or self.missing or self.counters)
 
 
-def compare(state: Generations) -> Iterator[Comparison]:
-    """Compare the rebuilt projections' live generation with the other one. Yields what is known so far."""
+def compare(state: Generations, pause: Callable[[float], None]) -> Iterator[Comparison]:
+    """Compare the rebuilt projections' live generation with the other one, both of which the projector moves.
+
+    Args:
+        pause: waits for so many seconds.
+
+    Yields:
+        What is known so far; the last one is the result.
+    """
     live = {name: state.live_of(name) for name in state.other}
+    suspects: dict[Key, _Pair | None] = {}
     compared = Comparison()
-    new_counters: Counter[Key] = Counter()
+    sums: Counter[Key] = Counter()
     for items in in_hundreds(scan(state.other)):
-        rows = _rows(items, new_counters)
+        rows = _rows(items, sums)
         there = twins(rows, live)
-        differing = [row for row in rows if row.key not in there or _differ(row, there[row.key])]
-        compared = _told(compared, len(rows), _still_differing(state, live, differing))
+        compared = compared._replace(rows=compared.rows + len(rows))
+        compared = _suspect(suspects, compared, {row.key: (row, there.get(row.key)) for row in rows})
         yield compared
-    live_counters: Counter[Key] = Counter()
+    live_sums: Counter[Key] = Counter()
     for items in in_hundreds(scan(live)):
-        rows = _rows(items, live_counters)
+        rows = _rows(items, live_sums)
         there = twins(rows, state.other)
-        compared = _told(compared, 0, _still_differing(state, live, [row for row in rows if row.key not in there]))
+        compared = _suspect(suspects, compared, {row.key: (there.get(row.key), row) for row in rows})
         yield compared
-    new_counters.subtract(live_counters)
-    yield compared._replace(counters=_differing(state, live, [key for key, n in new_counters.items() if n]))
+    sums.subtract(live_sums)
+    excesses: dict[Key, int | None] = {key: excess for key, excess in sums.items() if excess}
+    for seconds in PAUSES:
+        if not (suspects or excesses):
+            break
+        yield compared
+        pause(seconds)
+        suspects = _still_differing(state, live, suspects)
+        excesses = _still_exceeding(state, live, excesses)
+    told = {key: excess for key, excess in excesses.items() if excess}
+    compared = _told(compared, suspects)
+    yield compared._replace(counters=told, moving=compared.moving + len(excesses) - len(told))
 
 
 _Pair = tuple[Stored | None, Stored | None]
 """What stands at a key in the generation being built, and in the live one."""
 
 
-def _still_differing(state: Generations, live: Mapping[str, int], rows: list[Stored]) -> dict[Key, _Pair]:
-    """Of rows that differed when they were read one after the other: those that differ time after time."""
-    pairs: dict[Key, _Pair] = {}
-    for _ in range(ROUNDS if rows else 0):
-        new, old = twins(rows, state.other), twins(rows, live)
-        pairs = {row.key: (new.get(row.key), old.get(row.key)) for row in rows}
-        rows = [row for row in rows if _differ(*pairs[row.key])]
-        if not rows:
-            break
-    return {row.key: pairs[row.key] for row in rows}
+def _suspect(suspects: dict[Key, _Pair | None], compared: Comparison, pairs: Mapping[Key, _Pair]) -> Comparison:
+    """Set aside what differs, as long as there is room; else it is told at once."""
+    differing = {key: pair for key, pair in pairs.items() if _differ(*pair) and key not in suspects}
+    room = dict(list(differing.items())[: max(0, MAX_SUSPECTS - len(suspects))])
+    suspects.update(room)
+    return _told(compared, {key: pair for key, pair in differing.items() if key not in room})
+
+
+def _still_differing(state: Generations, live: Mapping[str, int], suspects: Iterable[Key]) -> dict[Key, _Pair | None]:
+    """Of suspects those that differ at one moment; None for those that could not be read so."""
+    found: dict[Key, _Pair | None] = {}
+    for keys in _several(suspects):
+        there = together([(of[projection_of(key.pk)], key) for key in keys for of in (state.other, live)])
+        for key in keys:
+            name = projection_of(key.pk)
+            pair = there and (there.get((state.other[name], key)), there.get((live[name], key)))
+            if there is None or (pair and _differ(*pair)):
+                found[key] = pair or None
+    return found
+
+
+def _still_exceeding(state: Generations, live: Mapping[str, int], counters: Iterable[Key]) -> dict[Key, int | None]:
+    """By how much counters exceed the live ones at one moment; None for those that could not be read so."""
+    found: dict[Key, int | None] = {}
+    for key in counters:
+        name = projection_of(key.pk)
+        parts = [sharded(key, shard) for shard in range(COUNTER_SHARDS)]
+        there = together([(of[name], part) for part in parts for of in (state.other, live)])
+        if there is None:
+            found[key] = None
+            continue
+        excess = sum(part.number * (1 if place[0] == state.other[name] else -1) for place, part in there.items())
+        if excess:
+            found[key] = excess
+    return found
+
+
+def _several(keys: Iterable[Key]) -> Iterator[list[Key]]:
+    remaining = iter(keys)
+    while some := list(islice(remaining, KEYS_TOGETHER)):
+        yield some
 
 
 def _differ(new: Stored | None, old: Stored | None) -> bool:
-    return (new.content if new else None) != (old.content if old else None)
+    return _content(new) != _content(old)
 
 
-def _told(compared: Comparison, rows: int, differing: Mapping[Key, _Pair]) -> Comparison:
-    there = [(key, new, old) for key, (new, old) in differing.items() if new and old]
-    moving = sum(new.version != old.version for _, new, old in there)
+def _content(item: Stored | None) -> Mapping[str, Any] | None:
+    return None if item is None or item.expired else item.content
+
+
+def _told(compared: Comparison, differing: Mapping[Key, _Pair | None]) -> Comparison:
+    pairs = {key: pair for key, pair in differing.items() if pair}
+    there = [(key, new, old) for key, (new, old) in pairs.items() if new and old]
+    moving = len(differing) - len(pairs) + sum(new.version != old.version for _, new, old in there)
     changed = [key for key, new, old in there if new.version == old.version]
-    added = [key for key, (_, old) in differing.items() if old is None]
-    missing = [key for key, (new, _) in differing.items() if new is None]
+    added = [key for key, (_, old) in pairs.items() if old is None]
+    missing = [key for key, (new, _) in pairs.items() if new is None]
     return compared._replace(
-        rows=compared.rows + rows - moving - len(added),
+        rows=compared.rows - moving - len(added),
         moving=compared.moving + moving,
         changed=compared.changed + len(changed),
         added=compared.added + len(added),
         missing=compared.missing + len(missing),
         named=(*compared.named, *changed, *added, *missing)[:NAMED],
     )
-
-
-def _differing(state: Generations, live: Mapping[str, int], keys: list[Key]) -> dict[Key, int]:
-    """Of counters that differed when they were read one after the other: those that differ time after time."""
-    for _ in range(ROUNDS):
-        found = {key: _number(state.other, key) - _number(live, key) for key in keys}
-        keys = [key for key, excess in found.items() if excess]
-        if not keys:
-            return {}
-    return {key: found[key] for key in keys}
-
-
-def _number(chosen: Mapping[str, int], key: Key) -> int:
-    generation = chosen[projection_of(key.pk)]
-    parts = by_key([(generation, sharded(key, shard)) for shard in range(COUNTER_SHARDS)])
-    return sum(part.number for part in parts.values())
 
 
 def _rows(items: list[Stored], counters: Counter[Key]) -> list[Stored]:

@@ -1,29 +1,44 @@
 """The notifier: the Kinesis data stream to decisions in the outbox.
 
-It only decides. What is to be told goes to the delivery queue, once the decision is kept: a crash in between brings
-the batch back, the decision is found and the delivery queued again; the sender sees to it that it is told once.
+It only decides. What is to be told at once goes to the delivery queue when the decision is kept: a crash in between
+brings the batch back, the decision is found and queued again; the sender sees to it that it is told once. What was
+decided before is not decided again, so that neither a repeat nor a replay tells anybody anything, whatever the
+monitoring config says by then.
 """
 
 import base64
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from functools import cache, lru_cache
+from itertools import groupby
+from math import ceil
 from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from domain.commit import Commit, Recorded
-from domain.monitoring_events import MONITORING_EVENTS, MonitoringEventRecorded, event_id
-from domain.notifications import Verdict, judge
-from infra import clients, outbox
+from domain.alerts import ALERTS
+from domain.commit import Commit
+from domain.monitoring_config import CONFIG_ID, MONITORING_CONFIG, MonitoringConfig, defaults
+from domain.notifications import Decision, Happening, Outcome, decide
+from domain.reports import REPORTS
+from domain.tasks import TASKS
+from domain.told import AlertTold
+from infra import clients, history, outbox
+from infra.aws_faults import INFRASTRUCTURE
 from infra.commits import from_item
+from infra.delivery_queue import enqueue
+from infra.event_store import DynamoDBEventStore, EventStore
 from infra.heartbeats import hear
 from infra.outbox import Notification, NotificationId, Status
-from infra.secrets import UnusableSecretError, secret
-from infra.settings import number, setting
-from projections import facts
+from infra.settings import CONFIG_CACHE_SECONDS, number, setting
+from infra.usage import report
+from projections import facts, report_notices
 
-CHANNEL = "default"
+_STATUS = {Outcome.SEND: Status.DECIDED, Outcome.HOLD: Status.HELD, Outcome.SUPPRESS: Status.SUPPRESSED}
+_TOLD = {ALERTS.category, TASKS.category, REPORTS.category}
+_DAY = 86_400
 
 logger = Logger()
 
@@ -31,82 +46,107 @@ logger = Logger()
 def handler(event: dict[str, Any], context: object) -> None:  # noqa: ARG001
     """Lambda entry point, fed by the Kinesis data stream."""
     commits = list(_commits(event))
-    decided = sum(map(_decide, commits))
+    decisions = sum(_decide(commit) for commit in commits if commit.stream.partition("#")[0] in _TOLD)
     hear("notifier", commits)
-    logger.info("decided", extra={"records": len(event["Records"]), "decisions": decided})
+    report()
+    logger.info("decided", extra={"records": len(event["Records"]), "decisions": decisions})
 
 
 def _decide(commit: Commit) -> int:
-    """Decide on each event of a commit. Returns how many decisions that took."""
-    if commit.stream.partition("#")[0] != MONITORING_EVENTS.category:
-        return 0  # nobody is told of tasks and users yet
-    # Not inside: a fault of the infrastructure is no fault of the event, and brings the batch back.
-    configured = _configured()
+    """Decide on what happened in a commit. Returns how many decisions there are.
+
+    Raises:
+        Exception: a fault of the infrastructure, so that the batch is delivered again.
+    """
     try:
-        decisions = [
-            _decision(commit, place, recorded, configured=configured)
-            for place, recorded in enumerate(commit.recorded())
-        ]
+        rows = _rows(commit)
+    except INFRASTRUCTURE:
+        raise
     except Exception as error:  # it must neither hold up the others nor vanish: it shows as failed
         logger.exception("not decided", extra={"stream": commit.stream})
-        decisions = [_undecided(commit, error)]
-    for decision in decisions:
-        row = outbox.decide(decision)
-        if row.status == Status.DECIDED:
-            clients.sqs().send_message(
-                QueueUrl=setting("DELIVERY_QUEUE_URL"), MessageBody=json.dumps({"notification": row.id})
-            )
-    return len(decisions)
+        rows = [_undecided(commit, error)]
+    kept = _kept(commit, rows)
+    enqueue([row.id for row in kept if row.status == Status.DECIDED])
+    return len(kept)
 
 
-def _decision(commit: Commit, place: int, recorded: Recorded, *, configured: bool) -> Notification:
-    event = recorded.event
-    if not isinstance(event, MonitoringEventRecorded):
-        raise TypeError(f"a monitoring event is recorded and takes no {event.name}")
-    status, rule = _status(judge(event.mapped, number("NOTIFY_SEVERITY", 2)), configured=configured)
-    told = facts.Facts(
-        event_id=event_id(event.published_at, commit.stream.partition("#")[2]),
-        published_at=event.published_at,
-        event=event.mapped,
-    )
-    message = facts.message(told) if status is Status.UNCONFIGURED else None
-    return _row(commit, place, status=status, rule=rule, facts=told.model_dump_json(), message=message)
+def _rows(commit: Commit) -> list[Notification]:
+    config = _config(int(time.monotonic() // CONFIG_CACHE_SECONDS))
+    if report_notices.is_report(commit.stream):
+        return [report_notices.row(commit, config, _expiry(commit))]
+    now = datetime.fromtimestamp(time.time(), UTC)
+    return [
+        _row(commit, place, happening, decision)
+        for place, happening in facts.happenings(_store(), commit, config)
+        for decision in decide(happening, config, now)
+    ]
 
 
-def _undecided(commit: Commit, error: Exception) -> Notification:
-    unknown = {"event_id": None, "event": {"title": f"An event of {commit.stream} cannot be read", "severity": None}}
-    fault = f"{type(error).__name__}: {error}"[:500]
-    return _row(commit, 0, status=Status.FAILED, rule="cannot be read", facts=json.dumps(unknown), error=fault)
+def _kept(commit: Commit, rows: Iterable[Notification]) -> list[Notification]:
+    """The rows that stand: those of events that were decided before, and new ones for the others."""
+    rows = list(rows)
+    if not rows:
+        return []
+    stand = outbox.decided(commit.id)
+    known = {row.key.place for row in stand}
+    for place, of_event in groupby(rows, key=lambda row: row.key.place):
+        group = list(of_event)
+        if place not in known:
+            stand += group if outbox.keep(group) else []
+    return stand
 
 
-def _row(commit: Commit, place: int, **attributes: Any) -> Notification:
-    notification_id = NotificationId(commit.id, place, CHANNEL)
-    return Notification(
-        notification_id.pk,
-        notification_id.sk,
-        id=str(notification_id),
-        channel=CHANNEL,
+def _row(commit: Commit, place: int, happening: Happening, decision: Decision) -> Notification:
+    told, status = happening.told, _STATUS[decision.outcome]
+    about, title = (told.transition, told.event.title) if isinstance(told, AlertTold) else (told.change, told.title)
+    due_at = ceil(decision.until.timestamp()) if decision.until else None
+    attributes: dict[str, Any] = {"due_at": due_at} if due_at else {}
+    if status is not Status.SUPPRESSED:
+        attributes["told"] = told.model_dump_json(exclude_none=True)
+    if decision.terms:
+        attributes["terms"] = decision.terms.model_dump_json(exclude_none=True)
+    return outbox.new(
+        NotificationId(commit.id, place, decision.channel),
+        status,
         stream=commit.stream,
-        decided_at=int(time.time()),
-        ttl=int(commit.at.timestamp()) + number("EVENT_RETENTION_DAYS", 90) * 86_400,
+        about=about,
+        title=title,
+        severity=happening.facts.severity,
+        event_id=told.event_id,
+        rule=decision.rule,
+        reason=decision.reason,
+        group=decision.group,
+        rate=decision.rate_per_minute,
+        ttl=max(_expiry(commit), (due_at or 0) + _DAY),
         **attributes,
     )
 
 
-def _configured() -> bool:
-    try:
-        return CHANNEL in secret(setting("SLACK_SECRET_ARN"))
-    except UnusableSecretError:  # somebody saved something else there; the messages can still be read
-        logger.exception("no webhook can be read")
-        return False
+def _undecided(commit: Commit, error: Exception) -> Notification:
+    return outbox.new(
+        NotificationId(commit.id, 0, "default"),
+        Status.FAILED,
+        stream=commit.stream,
+        title=f"What happened to {commit.stream} cannot be read",
+        reason="it cannot be read",
+        error=f"{type(error).__name__}: {error}"[:500],
+        ttl=_expiry(commit),
+    )
 
 
-def _status(verdict: Verdict, *, configured: bool) -> tuple[Status, str]:
-    if not verdict.send:
-        return Status.SUPPRESSED, verdict.rule
-    if not configured:
-        return Status.UNCONFIGURED, f"{verdict.rule}, but no webhook is configured for the channel {CHANNEL}"
-    return Status.DECIDED, verdict.rule
+def _expiry(commit: Commit) -> int:
+    return int(commit.at.timestamp()) + number("EVENT_RETENTION_DAYS", 90) * _DAY
+
+
+@cache
+def _store() -> EventStore:
+    return DynamoDBEventStore(clients.dynamodb(), setting("EVENTS_TABLE"))
+
+
+@lru_cache(maxsize=1)
+def _config(_period: int) -> MonitoringConfig:
+    """The monitoring config, read once in each period."""
+    return history.load(_store(), MONITORING_CONFIG, MONITORING_CONFIG.stream(CONFIG_ID)).state or defaults()
 
 
 def _commits(event: Mapping[str, Any]) -> Iterator[Commit]:
@@ -116,8 +156,8 @@ def _commits(event: Mapping[str, Any]) -> Iterator[Commit]:
             continue
         try:
             commit = from_item(change["dynamodb"]["NewImage"])
-            _ = NotificationId(commit.id, 0, CHANNEL).pk  # raises for an id that is no UUIDv7
-        except (KeyError, ValueError):  # somebody put an item by hand
+            _ = NotificationId(commit.id, 0, "").pk  # raises for an id that is no UUIDv7
+        except (KeyError, ValueError, OverflowError):  # somebody put an item by hand
             logger.exception("not a commit", extra={"keys": change["dynamodb"].get("Keys")})
         else:
             yield commit

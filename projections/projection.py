@@ -34,6 +34,12 @@ class Projection(Protocol):
     def contributions(self, row: Row) -> CounterMoves:
         """What a row adds to the counters. A counter is the sum over all rows, and nothing else."""
 
+    def stream_of(self, key: Key) -> str | None:
+        """Whose the row at a key is: its stream's, by the key alone; None for a row that several streams share."""
+        if key.pk.startswith(f"{self.category}#"):
+            return key.pk
+        return f"{self.category}#{key.sk.rpartition('#')[2]}"
+
     def outlives(self, counter: Key, at: float) -> bool:
         """Whether rows that a counter sums may have expired by `at` (seconds since the epoch): it may exceed them."""
         del counter, at

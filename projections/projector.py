@@ -13,17 +13,17 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache, partial
-from itertools import groupby, islice
+from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
 from aws_lambda_powertools import Logger
-from botocore.exceptions import BotoCoreError, ClientError
-from pynamodb.exceptions import PynamoDBException
 
 from domain.commit import Commit
 from infra import clients, generations, marks, views
+from infra.aws_faults import INFRASTRUCTURE
 from infra.commits import NotACommitError, from_item
 from infra.event_store import DynamoDBEventStore, EventStore
 from infra.generations import Bearings, Generations
@@ -31,7 +31,9 @@ from infra.heartbeats import hear
 from infra.personal_data import DynamoDBDataKeys, PersonalData
 from infra.settings import setting
 from infra.usage import report
-from infra.views import Change, Row
+from infra.views import MAX_TRANSACTION_ITEMS, Change, Row
+from projections import due_days
+from projections.alerts import AlertProjection
 from projections.aws_configs import AwsConfigProjection
 from projections.monitoring_config import MonitoringConfigProjection
 from projections.monitoring_events import MonitoringEventProjection
@@ -46,10 +48,11 @@ MAX_PASSES = 5
 MAX_STEP_EVENTS = 50
 """Events of one stream that are applied at once, in all generations together. Each may add a row, pointers and
 counters move beside them, and a transaction takes 100 items; a stream that lags further behind, such as one that was
-parked, is brought up in several steps."""
+parked, is brought up in several steps. So is one whose events move more counters than fit, such as an alert's of a
+month."""
 
-INFRASTRUCTURE = (BotoCoreError, ClientError, PynamoDBException)
-"""Faults that are none of the event's: they bring the batch back."""
+_FAR = 10**15
+"""Beyond the end of any stream."""
 
 logger = Logger()
 
@@ -59,17 +62,23 @@ class OutrunTooOftenError(RuntimeError):
 
 
 class Projector:
-    """Brings the views up to date with the streams that hints name."""
+    """Brings the views up to date with the streams that hints name.
+
+    Args:
+        clock: gives seconds since the epoch.
+    """
 
     def __init__(
         self,
         store: EventStore,
         projections: Sequence[Projection],
         sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
         self._by_category = {projection.category: projection for projection in projections}
         self._sleep = sleep
+        self._clock = clock
 
     @property
     def projections(self) -> Mapping[str, Projection]:
@@ -82,7 +91,7 @@ class Projector:
         Raises:
             OutrunTooOftenError: after MAX_PASSES passes some rows still moved under it.
         """
-        known = (hint for hint in hints if _category(hint.stream) in self._by_category)
+        known = (hint for hint in hints if self._projects(hint))
         in_order = sorted(known, key=lambda commit: (commit.stream, commit.version))
         return self._project({stream: list(commits) for stream, commits in groupby(in_order, attrgetter("stream"))})
 
@@ -99,15 +108,37 @@ class Projector:
             OutrunTooOftenError: as `project`.
         """
         known = (stream for stream in streams if _category(stream) in self._by_category)
-        newest = (commit for stream in known for commit in islice(self._store.load_back(stream), 1))
-        return self._project({commit.stream: [commit] for commit in newest}, only)
+        hints = (self._hint(stream, only) for stream in known)
+        return self._project({hint.stream: [hint] for hint in hints if hint and self._projects(hint)}, only)
+
+    def _hint(self, stream: str, only: Mapping[str, int] | None) -> Commit | None:
+        """A stream's newest commit; None if it has none, or none that can be read."""
+        try:
+            return next(iter(self._store.load_back(stream)), None)
+        except NotACommitError:  # somebody put an item by hand; what comes before it can be applied
+            pass
+        kept = (only[_category(stream)],) if only else generations.bearings().generations.written(_category(stream))
+        first = None
+        for generation in kept:
+            with _parking(generation, stream, 0, NotACommitError):
+                first = next(iter(self._store.load(stream)), None)
+        return first and replace(first, version=_FAR)  # so that all that follows the row is read from the store
+
+    def _projects(self, hint: Commit) -> bool:
+        """Whether a hint is for the views.
+
+        One that has expired is not: its row may be gone, and with it that the commit is in the counters already.
+        """
+        expired = hint.expires_at is not None and hint.expires_at <= self._clock()
+        return not expired and _category(hint.stream) in self._by_category
 
     def _project(self, streams: dict[str, list[Commit]], only: Mapping[str, int] | None = None) -> int:
         moved: set[str] = set()
         outrun = 0
         complete = not streams
+        bearings: Bearings | None = None
         while not complete:
-            bearings = generations.bearings()
+            bearings = bearings or generations.bearings()  # good for later steps too, until something is in the way
             if not only:
                 self._note(streams, bearings.generations)
             units, complete = self._units(streams, bearings, only)
@@ -115,7 +146,7 @@ class Projector:
                 views.apply(units, partial(_steer_alike, bearings.generations))
                 moved.update(unit[0].stream for unit in units)
             except views.OutrunError as error:
-                complete = False
+                complete, bearings = False, None
                 outrun += 1
                 if outrun == MAX_PASSES:
                     raise OutrunTooOftenError(
@@ -123,7 +154,7 @@ class Projector:
                     ) from error
                 self._sleep(random.uniform(0, 0.02 * 2**outrun))
             except views.RefusedError as error:
-                complete = False
+                complete, bearings = False, None
                 for change in next(unit for unit in units if unit[0].stream == error.stream):
                     _park(change.generation, error.stream, change.read_version, error)
                 del streams[error.stream]
@@ -175,27 +206,37 @@ class Projector:
         complete = True
         for stream, key in keys.items():
             generation, row = chosen[_category(stream)], rows.get(key)
+            if row and not row.version:
+                _park(generation, stream, 0, ValueError("its row was damaged: it has no version"))
+                continue
             version = int(row.version) if row else 0
             step: list[Commit] = []
             with _parking(generation, stream, version, NotACommitError):
                 step, more = _step(self._missing(stream, streams[stream], version), most)
             if step:
                 with _parking(generation, stream, version):
-                    change, whole = self._readable(stream, row, step)
+                    room = MAX_TRANSACTION_ITEMS * most // MAX_STEP_EVENTS
+                    change, whole = self._applicable(stream, row, step, room)
                     unparks = (generation, stream) in parked
                     changes.append(change._replace(generation=generation, unparks=unparks))
                     complete = complete and whole and not more
         return changes, complete
 
-    def _readable(self, stream: str, row: Row | None, step: Sequence[Commit]) -> tuple[Change, bool]:
-        """The change by a step, or by as many of its commits as can be applied, and whether that is all of it."""
+    def _applicable(self, stream: str, row: Row | None, step: Sequence[Commit], room: int) -> tuple[Change, bool]:
+        """The change by a step, or by as many of its commits as can be applied, and whether that is all of it.
+
+        Args:
+            room: items that the change may touch, unless it is that of a single commit.
+        """
         for size in range(len(step), 1, -1):
             try:
-                return self._change(stream, row, step[:size]), size == len(step)
+                change = self._change(stream, row, step[:size])
             except INFRASTRUCTURE:
                 raise
             except Exception:  # noqa: BLE001, S112 - told of when the commit at fault is the first
                 continue
+            if change.touched < room:  # one more may be a mark that goes
+                return change, size == len(step)
         return self._change(stream, row, step[:1]), len(step) == 1
 
     def _missing(self, stream: str, commits: Sequence[Commit], version: int) -> Iterator[Commit]:
@@ -287,6 +328,7 @@ def projections(personal: PersonalData) -> Sequence[Projection]:
     return (
         MonitoringEventProjection(),
         TaskProjection(),
+        AlertProjection(),
         UserProjection(personal),
         SessionProjection(),
         AwsConfigProjection(),
@@ -312,6 +354,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Redriven] | Non
     moved = _projector().project(hints)
     if hear("projector", hints):
         report_parked()
+        due_days.tidy(hints)
     report()
     logger.info("projected", extra={"records": len(event["Records"]), "streams": moved})
     return None

@@ -13,21 +13,26 @@ Decisions and the outbox are no views: nobody is told anything twice.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Executor
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from concurrent.futures import FIRST_EXCEPTION, Executor, Future, wait
 from functools import partial
 from typing import NamedTuple, Protocol
 
 from infra import generations, marks, stored
 from infra.generations import Generations, Phase
-from infra.replay import Segment, in_parallel
+from infra.marks import Mark
+from infra.replay import Segment
 from infra.views import Key, unsharded
 from projections import bulk
 from projections.bulk import Progress
 from projections.comparison import Comparison, compare
-from projections.projector import Projector
+from projections.projector import OutrunTooOftenError, Projector
 
-LEASE_SECONDS = 60.0
+LEASE_SECONDS = 30.0
+"""For so long after it was last heard of a rebuild is taken to be under way: longer than it waits for anything."""
+
+POLL_SECONDS = 1.0
 
 SETTLE_SECONDS = 16.0
 """After the pointer moved, until everybody acts by it: the second that it may be kept, and the longest that one call
@@ -42,11 +47,27 @@ class RebuildError(Exception):
     """A rebuild that cannot begin or go on. The message says why."""
 
 
+class UnderWayError(RebuildError):
+    """Another process carries out a rebuild, or did until a moment ago.
+
+    Attributes:
+        seconds: after which it counts as ended, unless it is heard of.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"A rebuild is under way; if its process was killed, wait {seconds:.0f} s.")
+        self.seconds = seconds
+
+
 class Watcher(Protocol):
     """Is told how far a rebuild is, and asked whether the new generation may go live."""
 
     def reached(self, phase: str, done: int, total: int | None) -> None:
-        """`done` of `total` things in this phase; None: nobody knows how many there are."""
+        """`done` of about `total` things in this phase (see the module); None: nobody knows how many there are.
+
+        Phases are `waiting` (seconds), `bulk` (commits that were read), `catch-up` (streams), `comparison` (rows) and
+        `removal` (rows).
+        """
 
     def accepts(self, compared: Comparison) -> bool:
         """Whether to swap, now that both generations are compared."""
@@ -74,6 +95,7 @@ class Rebuild:
         build: builds one segment's bulk, in this process or another; see `bulk.SegmentBuild`.
         executor: runs the segments.
         settle: waits until everybody acts by the pointer as it is.
+        pause: waits for so many seconds, in which the projector catches up.
     """
 
     def __init__(
@@ -88,6 +110,7 @@ class Rebuild:
         segments: int = 4,
         dry_run: bool = False,
         settle: Callable[["Watcher"], None] | None = None,
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._projector = projector
         self._names = tuple(names)
@@ -98,12 +121,15 @@ class Rebuild:
         self._segments = segments
         self._dry_run = dry_run
         self._settle = partial(settle or wait_until_settled, watcher)
+        self._pause = pause
 
     def run(self) -> Outcome:
         """Carry it out, from the beginning or from where it was interrupted.
 
         Raises:
-            RebuildError: another one is under way.
+            UnderWayError: another process carries one out.
+            RebuildError: another process has gone on with this one.
+            OutrunTooOftenError: streams kept moving. Go on with it later.
         """
         state = self._begin()
         compared = None
@@ -112,15 +138,12 @@ class Rebuild:
             state = self._enter(Phase.CATCH_UP)
         if state.phase is Phase.CATCH_UP:
             self._catch_up(state, wholly=False)
-            if state.dry_run:
-                compared = self._compare(state)
-            else:
-                state = self._enter(Phase.BOTH)
+            state = self._enter(Phase.BOTH)
         if state.phase is Phase.BOTH:
             self._settle()
             self._catch_up(state, wholly=True)
             compared = self._compare(state)
-            if self._watcher.accepts(compared):
+            if not state.dry_run and self._watcher.accepts(compared):
                 state = self._swap()
         if state.phase is Phase.SWAPPED:
             self._settle()
@@ -132,13 +155,19 @@ class Rebuild:
         self._remove()
         return Outcome(swapped, segments, compared)
 
+    def release(self) -> None:
+        """Let anybody go on with it at once; for a process that ends in good order before the rebuild does."""
+        state, _ = generations.read()
+        if state.phase and state.owner == self._owner:
+            generations.move(lambda now_there: now_there.model_copy(update={"owned_until": 0.0}))
+
     # ---- phases
 
     def _begin(self) -> Generations:
         now = time.time()
         state, _ = generations.read()
         if state.phase and state.owner != self._owner and state.owned_until > now:
-            raise RebuildError(f"A rebuild is under way; if it was killed, wait {state.owned_until - now:.0f} s.")
+            raise UnderWayError(state.owned_until - now)
         if state.phase is None:
             bulk.forget_progress()
             marks.forget_notes()
@@ -160,13 +189,20 @@ class Rebuild:
         return state
 
     def _bulk(self, state: Generations) -> None:
-        segments = in_parallel(self._executor, state.segments, lambda segment: self._build(state, segment))
-        done = []
-        for segment in segments:
-            done.append(segment)
-            self._keep_lease()
-            self._watcher.reached("bulk", len(done), state.segments)
-        bulk.write_counters(done, state.other, self._outliving(state))
+        segments = [Segment(number, state.segments) for number in range(state.segments)]
+        futures = [self._executor.submit(self._build, state, segment) for segment in segments]
+        try:
+            pending: AbstractSet[Future[Progress]] = set(futures)
+            while pending:
+                done, pending = wait(pending, POLL_SECONDS, FIRST_EXCEPTION)
+                for future in done:
+                    future.result()
+                self._keep_lease()
+                self._watcher.reached("bulk", sum(one.items for one in bulk.progress(state.segments).values()), None)
+        finally:
+            for future in futures:
+                future.cancel()
+        bulk.write_counters((future.result() for future in futures), state.other, self._outliving(state))
 
     def _outliving(self, state: Generations) -> Mapping[Key, int]:
         """The live counters whose rows may have expired: of these the events tell a part only."""
@@ -186,19 +222,36 @@ class Rebuild:
         """
         done = 0
         while (notes := marks.notes(NOTES_TOGETHER)) and (wholly or done < MAX_NOTES):
-            self._projector.catch_up([note.sk for note in notes], only=state.other)
-            marks.strike(notes)
-            done += len(notes)
+            caught_up = self._caught_up(notes, state)
+            if not caught_up:
+                raise OutrunTooOftenError(f"rows of {len(notes)} streams kept moving; go on with the rebuild later")
+            marks.strike(caught_up)
+            done += len(caught_up)
             self._keep_lease()
             self._watcher.reached("catch-up", done, None)
             if len(notes) < NOTES_TOGETHER and not wholly:
                 return
 
+    def _caught_up(self, notes: Sequence[Mark], state: Generations) -> Sequence[Mark]:
+        """Bring noted streams up to date. Returns those that are; the others kept moving, and are tried again later.
+
+        The projector moves rows of the new generation too. The more streams are brought up at once, the longer that
+        takes, and the likelier is it that one of them moves meanwhile: then fewer are.
+        """
+        try:
+            self._projector.catch_up([note.sk for note in notes], only=state.other)
+        except OutrunTooOftenError:
+            middle = len(notes) // 2
+            halves = (notes[:middle], notes[middle:]) if middle else ()
+            return [note for half in halves for note in self._caught_up(half, state)]
+        return notes
+
     def _compare(self, state: Generations) -> Comparison:
         compared = Comparison()
-        for compared in compare(state):
+        written = sum(one.rows for one in bulk.progress(state.segments).values())
+        for compared in compare(state, self._pause):
             self._keep_lease()
-            self._watcher.reached("comparison", compared.rows, None)
+            self._watcher.reached("comparison", compared.rows, written)
         return compared
 
     def _swap(self) -> Generations:
@@ -217,6 +270,7 @@ class Rebuild:
         for removed in stored.remove(state.other):
             self._keep_lease()
             self._watcher.reached("removal", removed, None)
+        marks.forget_parked(state.other)
         bulk.forget_progress()
         marks.forget_notes()
         self._move(lambda last: Generations(live=last.live))

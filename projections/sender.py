@@ -1,27 +1,31 @@
 """The sender: the delivery queue to Slack.
 
 It leases a notification's row, posts, and marks it. A crash between the post and the mark can tell people twice,
-never not at all. Back-off is the queue's: the delivery's visibility time-out is moved, so nothing waits in here.
+never not at all. Back-off is the queue's: the delivery's visibility time-out is moved, so nothing waits in here. What
+is too much for a channel in this minute is put off; the sweeper brings it back.
 """
 
 import json
 import random
+import time
 from typing import Any
 
 from aws_lambda_powertools import Logger
 
 from infra import clients, outbox, webhooks
+from infra.delivery_rate import wait_for_turn
 from infra.outbox import LeasedError, Notification, NotificationId, Status
-from infra.secrets import secret
+from infra.secrets import UnusableSecretError, secret
 from infra.settings import (
     DELIVERY_BACKOFF_BASE_SECONDS,
     DELIVERY_BACKOFF_CAP_SECONDS,
     LEASE_SECONDS,
     MAX_DELIVERY_ATTEMPTS,
+    MAX_WAIT_SECONDS,
     setting,
 )
 from infra.webhooks import Delivery
-from projections import facts
+from projections import messages
 
 logger = Logger()
 
@@ -49,22 +53,43 @@ def _deliver(record: dict[str, Any]) -> int | None:
         row = outbox.lease(notification_id)
     except LeasedError:
         return LEASE_SECONDS
-    if row is None:
+    return _send(row) if row else None
+
+
+def _send(row: Notification) -> int | None:
+    """Send what is leased. Returns as `_deliver` does."""
+    if row.attempts > MAX_DELIVERY_ATTEMPTS:  # senders died of it, again and again
+        outbox.finish(row, Status.FAILED, error=f"given up: no sender survived {MAX_DELIVERY_ATTEMPTS} attempts")
         return None
+    members = outbox.find_all(map(NotificationId.parse, json.loads(row.members))) if row.members else {}
     try:
-        rendered = facts.message(facts.Facts.model_validate_json(row.facts))
+        rendered = messages.message(row, list(members.values()))
     except Exception as error:
         logger.exception("not rendered", extra={"notification": row.id})
         outbox.finish(row, Status.FAILED, error=f"the message could not be rendered ({type(error).__name__})")
         return None
-    delivery = _post(row.channel, rendered)
-    return _conclude(row, delivery, rendered)
-
-
-def _post(channel: str, rendered: str) -> Delivery:
-    url = secret(setting("SLACK_SECRET_ARN")).get(channel)
+    url = _webhook(row.channel)
     if url is None:
-        return Delivery(sent=False, error=f"no webhook is configured for the channel {channel}")
+        fault = f"no webhook is configured for the channel {row.channel}"
+        outbox.finish(row, Status.UNCONFIGURED, error=fault, message=rendered)
+        return None
+    now = int(time.time())
+    later = wait_for_turn(row.channel, int(row.rate), now)
+    if later is not None:
+        outbox.put_off(row, later, f"the channel has had its {int(row.rate)} messages of this minute")
+        return None
+    return _conclude(row, _post(url, rendered), rendered)
+
+
+def _webhook(channel: str) -> str | None:
+    try:
+        return secret(setting("SLACK_SECRET_ARN")).get(channel)
+    except UnusableSecretError:  # somebody saved something else there; the messages can still be read
+        logger.exception("no webhook can be read")
+        return None
+
+
+def _post(url: str, rendered: str) -> Delivery:
     hosts = {host.strip() for host in setting("WEBHOOK_HOSTS").split(",") if host.strip()}
     fault = webhooks.fault(url, hosts, allow_loopback=setting("ALLOW_LOOPBACK_WEBHOOKS") == "yes")
     return Delivery(sent=False, error=fault) if fault else webhooks.post(url, json.loads(rendered))
@@ -76,9 +101,11 @@ def _conclude(row: Notification, delivery: Delivery, rendered: str) -> int | Non
         return None
     attempts = int(row.attempts)
     if delivery.heals and attempts < MAX_DELIVERY_ATTEMPTS:
-        outbox.finish(row, Status.DECIDED, error=delivery.error, message=rendered)
         backoff = min(DELIVERY_BACKOFF_CAP_SECONDS, DELIVERY_BACKOFF_BASE_SECONDS * 2 ** (attempts - 1))
-        return max(delivery.retry_after or 0, round(random.uniform(backoff / 2, backoff)))
+        wait = max(delivery.retry_after or 0, round(random.uniform(backoff / 2, backoff)))
+        wait = min(wait, MAX_WAIT_SECONDS)
+        outbox.finish(row, Status.DECIDED, error=delivery.error, message=rendered, wait=wait)
+        return wait
     logger.warning("not sent", extra={"notification": row.id, "reason": delivery.error})
     outbox.finish(row, Status.FAILED, error=delivery.error, message=rendered)
     return None
@@ -86,7 +113,5 @@ def _conclude(row: Notification, delivery: Delivery, rendered: str) -> int | Non
 
 def _come_back(record: dict[str, Any], seconds: int) -> None:
     clients.sqs().change_message_visibility(
-        QueueUrl=setting("DELIVERY_QUEUE_URL"),
-        ReceiptHandle=record["receiptHandle"],
-        VisibilityTimeout=min(seconds, 43_000),  # SQS refuses more than 12 hours, counted from the receipt
+        QueueUrl=setting("DELIVERY_QUEUE_URL"), ReceiptHandle=record["receiptHandle"], VisibilityTimeout=seconds
     )

@@ -1,12 +1,14 @@
 """Tasks: a row for each, with its comments and with pointers beside it.
 
-They are counted by status, priority and assignee, by the day they are due, and by the day they were closed.
+They are counted by status, priority and assignee, by the day they are due, and by the part of the day in which they
+were closed.
 """
 
 import json
 from collections.abc import Sequence
 
 from domain.commit import Commit, Recorded
+from domain.report_days import day_part
 from domain.tasks import TASKS, Status, Task
 from infra.task_keys import assignee_partition, pointers, task_place, tasks_partition
 from infra.views import (
@@ -63,10 +65,10 @@ class TaskProjection(Projection):
         if task.due_date and task.status is not Status.CLOSED:
             counted[Key(TASKS_DUE_COUNTER, f"{utc_day(int(task.due_date.timestamp()))}#{assignee}")] = 1
         if task.closed_at:
-            day = utc_day(int(task.closed_at.timestamp()))
+            part = day_part(task.closed_at)
             taken = task.closed_at - task.created_at
-            counted[Key(TASKS_CLOSED_COUNTER, f"{day}#count")] = 1
-            counted[Key(TASKS_CLOSED_COUNTER, f"{day}#seconds")] = int(taken.total_seconds())
+            counted[Key(TASKS_CLOSED_COUNTER, f"{part}#count")] = 1
+            counted[Key(TASKS_CLOSED_COUNTER, f"{part}#seconds")] = int(taken.total_seconds())
         return counted
 
 

@@ -1,7 +1,7 @@
 """Users: a row for each, with the e-mail address and the name opened, and without the password's hash.
 
-They are counted by role and activity. A deleted one's row stays, so that whoever they were is shown as erased, but
-it is in no list and in no counter.
+They are counted by role and activity, and those who have ever logged in. A deleted one's row stays, so that whoever
+they were is shown as erased, but it is in no list and in no counter.
 """
 
 import json
@@ -11,7 +11,7 @@ from typing import Any
 from domain.commit import Commit, Recorded, timestamp
 from domain.users import USERS, User
 from infra.personal_data import ERASED, PersonalData
-from infra.views import USERS_COUNTER, USERS_LIST, CounterMoves, Key, Row
+from infra.views import LOGGED_IN, USERS_COUNTER, USERS_LIST, CounterMoves, Key, Row
 from projections.projection import Folded, Projection
 
 
@@ -60,7 +60,10 @@ class UserProjection(Projection):
         user = _state(row)
         if user.is_deleted:
             return {}
-        return {Key(USERS_COUNTER, f"{user.role}#{'active' if user.is_active else 'inactive'}"): 1}
+        counted = {Key(USERS_COUNTER, f"{user.role}#{'active' if user.is_active else 'inactive'}"): 1}
+        if user.has_logged_in:
+            counted[Key(USERS_COUNTER, LOGGED_IN)] = 1
+        return counted
 
     def _shown(self, user_id: str, field: str, user: User) -> str:
         return ERASED if user.is_deleted else self._personal.open(user_id, field, getattr(user, field))

@@ -7,13 +7,13 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from domain.tasks import Priority, Status
+from infra import counts
+from infra.alert_rows import DayCounts
+from infra.counts import SEVERITIES, EventCount, summed
 from infra.rest import Answer, Request
-from queries import dashboard_counts as counts
-from queries.dashboard_counts import EventCount, summed
+from queries.dashboard_alerts import OpenAlerts, open_sums
 
 DAYS = 7
-
-SEVERITIES = [str(severity) for severity in range(6)]
 
 
 class EventSums(TypedDict):
@@ -43,17 +43,26 @@ class TasksOverview(TypedDict):
     closed_last_7_days: Annotated[int, Field(description="closed today or on the six UTC days before, and still so")]
 
 
+class AlertsOverview(TypedDict):
+    """Alerts that are open now, and what happened to alerts today (UTC)."""
+
+    open: OpenAlerts
+    opened_today: Annotated[int, Field(description="for the first time or again")]
+    resolved_today: int
+
+
 class Overview(TypedDict):
-    """Events and tasks, counted."""
+    """Events, alerts and tasks, counted."""
 
     events: EventsOverview
+    alerts: AlertsOverview
     tasks: TasksOverview
 
 
 def get_overview(request: Request) -> Answer[Overview]:  # noqa: ARG001 - the same for everybody
-    """Events of today and of the last seven days (UTC, by arrival), and tasks."""
+    """Events of today and of the last seven days (UTC, by arrival), alerts, and tasks."""
     days = counts.last_days(DAYS)
-    return Answer({"events": _events(days), "tasks": _tasks(days)})
+    return Answer({"events": _events(days), "alerts": _alerts(days[-1]), "tasks": _tasks(days)})
 
 
 def event_sums(found: Sequence[EventCount]) -> EventSums:
@@ -72,6 +81,11 @@ def _events(days: Sequence[str]) -> EventsOverview:
         "last_7_days": event_sums(week),
         "by_day": summed(((count.day, count.n) for count in week), days),
     }
+
+
+def _alerts(today: str) -> AlertsOverview:
+    done = counts.alert_days(today, today).get(today, DayCounts())
+    return {"open": open_sums(counts.open_alerts()), "opened_today": done.opened, "resolved_today": done.resolved}
 
 
 def _tasks(days: Sequence[str]) -> TasksOverview:

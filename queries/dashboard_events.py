@@ -1,16 +1,14 @@
 """The dashboard of monitoring events."""
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable
 from typing import Annotated
 
 from pydantic import Field
 
+from infra import counts
+from infra.counts import by_source_and_severity, summed
 from infra.request import Query, QueryNumber
 from infra.rest import Answer, Request
-from queries import dashboard_counts as counts
 from queries.dashboard import EventSums, event_sums
-from queries.dashboard_counts import EventCount, summed
 
 MAX_DAYS = 90
 
@@ -49,14 +47,7 @@ def get_events_stats(request: Request, query: Period) -> Answer[EventsStats]:  #
             "last_day": period[-1],
             "total_before": total_before,
             "change": sums["total"] - total_before,
-            "by_source_and_severity": _by_source_and_severity(present),
+            "by_source_and_severity": by_source_and_severity(present),
             "by_day": summed(((count.day, count.n) for count in present), period),
         }
     )
-
-
-def _by_source_and_severity(found: Iterable[EventCount]) -> dict[str, dict[str, int]]:
-    sums: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for count in found:
-        sums[count.source][count.severity] += count.n
-    return {source: dict(sorted(severities.items())) for source, severities in sums.items()}

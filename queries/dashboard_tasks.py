@@ -8,9 +8,9 @@ from typing_extensions import TypedDict
 
 from domain.task_shape import PersonShown
 from domain.tasks import Priority, Status
+from infra import counts
+from infra.counts import Closed, Due, TaskCount, summed
 from infra.rest import Answer, Request
-from queries import dashboard_counts as counts
-from queries.dashboard_counts import Closed, Due, TaskCount, summed
 from queries.users import names
 
 DAYS_AHEAD = 7

@@ -13,6 +13,7 @@ from infra.request import QueryNumber
 from infra.rest import Answer, Request
 from infra.views import Key, rows_by_key
 from queries import wiring
+from queries.paging import QuerySeconds
 from queries.read_your_write import MinVersion, await_row
 from queries.users import names
 
@@ -27,7 +28,7 @@ class MonitoringConfigQuery(MinVersion):
         | None
     ) = None
     as_of: (
-        Annotated[QueryNumber, Field(ge=0, description="the config as it was then, in seconds since the epoch")] | None
+        Annotated[QuerySeconds, Field(description="the config as it was then, in seconds since the epoch")] | None
     ) = None
 
 

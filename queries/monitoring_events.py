@@ -20,7 +20,7 @@ from domain.monitoring_events import parse_event_id
 from infra.request import QueryNumber
 from infra.rest import Answer, Request
 from infra.settings import MAX_PAGE_BYTES, MAX_PAGE_ROWS
-from infra.views import EVENT_DAYS, Row, event_key, event_partition, event_sort_key, unpack, utc_day
+from infra.views import EVENT_DAYS, Row, event_key, event_partition, event_sort_key, shown_event, utc_day
 from queries.paging import Listing, Page, QuerySeconds, SearchedListOf, page
 
 MAX_PARTITIONS = 64
@@ -86,9 +86,9 @@ def get_event(request: Request, event_id: str) -> Answer[EventShown]:  # noqa: A
         row = Row.get(*key, consistent_read=True)
     except (Row.DoesNotExist, ValueError, OverflowError, OSError):
         raise NotFoundError("There is no such event; it may have expired.") from None
-    if _expired(row):
+    if is_expired(row):
         raise NotFoundError("There is no such event any more; it has expired.")
-    return Answer(_shown(row.data, unpack(row.detail)), int(row.version))
+    return Answer(shown_event(row), int(row.version))
 
 
 def list_events(request: Request, query: EventListing) -> Answer[SearchedListOf[EventShown]]:  # noqa: ARG001 - as above
@@ -109,18 +109,17 @@ def list_events(request: Request, query: EventListing) -> Answer[SearchedListOf[
             return Answer(wanted.searched(items, (current, _start(wanted)), read))
         rows = [_rows(event_partition(current, shard), query, wanted, here) for shard in shards]
         for row in merge(*rows, key=lambda row: row.sk, reverse=not wanted.ascending):
-            expired = _expired(row)
+            expired = is_expired(row)
             if len(items) == wanted.limit and not expired:
                 return Answer(wanted.searched(items, last))
             if read == MAX_PAGE_ROWS:
                 return Answer(wanted.searched(items, last, read))
             read += 1
-            if not expired and query.takes(json.loads(row.data)):
-                detail = unpack(row.detail)
-                size += len(row.data.encode()) + len(detail.encode())
+            if not expired and query.takes(event := shown_event(row)):
+                size += len(json.dumps(event, separators=(",", ":")))
                 if items and size > MAX_PAGE_BYTES:
                     return Answer(wanted.searched(items, last))
-                items.append(_shown(row.data, detail))
+                items.append(event)
             last = (current, row.sk)
     return Answer(wanted.searched(items, None))
 
@@ -131,7 +130,7 @@ def _days(query: EventListing, wanted: Page[Any], day: str | None) -> Iterator[t
     high = _LAST if query.published_to is None else f"{utc_day(query.published_to - 1)}$"  # `$` comes after `#`
     bound = f"{day}$" if day is not None and not wanted.ascending else day
     found = _between(EVENT_DAYS, low, high, wanted, bound, size=_ROWS_OF_SEARCH)
-    present = (row.sk.split("#") for row in found if not _expired(row))
+    present = (row.sk.split("#") for row in found if not is_expired(row))
     for current, parts in groupby(present, key=lambda parts: parts[0]):
         yield current, sorted({int(shard) for _, shard, _ in parts})
 
@@ -158,13 +157,7 @@ def _start(wanted: Page[Any]) -> str:
     return _FIRST if wanted.ascending else _LAST
 
 
-def _expired(row: Row) -> bool:
+def is_expired(row: Row) -> bool:
     """DynamoDB removes expired rows within days; until then they are there, and not shown."""
     expires_at: float | None = row.ttl
     return expires_at is not None and expires_at <= time.time()
-
-
-def _shown(data: str, detail: str) -> EventShown:
-    shown: EventShown = json.loads(data)
-    shown["detail"] = json.loads(detail)
-    return shown

@@ -27,7 +27,7 @@ _POSITION = 200
 
 Item = TypeVar("Item")
 
-QuerySeconds = Annotated[QueryNumber, Field(le=253_402_300_799)]
+QuerySeconds = Annotated[QueryNumber, Field(ge=0, le=253_402_300_799)]
 """Unix seconds up to the end of the year 9999, the last that has a date."""
 
 

@@ -1,7 +1,7 @@
 """Which tasks a list shows, and where they are read: the partitions that its filters ask for, merged in its order.
 
-An index knows status, priority, assignee, event, due date and time of creation, so that what a list costs does not
-grow with the tasks that it does not show. Text, and rare combinations, are searched for within a budget.
+An index knows status, priority, assignee, event, alert, due date and time of creation, so that what a list costs does
+not grow with the tasks that it does not show. Text, and rare combinations, are searched for within a budget.
 """
 
 import json
@@ -21,7 +21,7 @@ from infra.task_keys import (
     DUE_OPEN,
     assignee_partition,
     creator_partition,
-    event_partition,
+    origin_partition,
     task_place,
     tasks_partition,
 )
@@ -41,6 +41,7 @@ class TaskListing(Listing, MinVersion):
     priority: Annotated[Priority, Field(description="only tasks of this priority")] | None = None
     assigned_user_id: Annotated[_Id, Field(description="only tasks that this user has")] | None = None
     event_id: Annotated[_Id, Field(description="only tasks made from this monitoring event")] | None = None
+    alert_id: Annotated[_Id, Field(description="only tasks made from this alert")] | None = None
     overdue: (
         Annotated[QueryFlag, Field(description="whether the task is not closed and its due date has passed")] | None
     ) = None
@@ -122,6 +123,7 @@ class TaskSearch:
             and query.priority in {None, task.priority}
             and query.assigned_user_id in {None, task.assigned_user_id}
             and query.event_id in {None, task.event_id}
+            and query.alert_id in {None, task.alert_id}
             and query.overdue in {None, is_overdue(task, self.at)}
             and (query.created_from is None or query.created_from <= created)
             and (query.created_to is None or created < query.created_to)
@@ -177,11 +179,12 @@ class TaskSearch:
         query = self.query
         low, high = _bound(query.created_from), _bound(query.created_to)
         pointers = None
-        if query.event_id:
-            pointers = _Part(event_partition(query.event_id), low, high)
+        origin = query.event_id or query.alert_id
+        if origin:
+            pointers = _Part(origin_partition(origin), low, high)
         elif self.user_id and query.assigned_user_id != self.user_id:
             pointers = _Part(creator_partition(self.user_id), low, high)
-        if pointers and (query.event_id or query.assigned_user_id):
+        if pointers and (origin or query.assigned_user_id):
             return [pointers]
         if assignee := query.assigned_user_id or self.user_id:
             rows = [_Part(assignee_partition(assignee, status), low, high, "by_person") for status in query.statuses]
@@ -225,6 +228,7 @@ class TaskSearch:
             (self.user_id is None or self.user_id in {known["created_by"], known["assigned_user_id"]})
             and query.assigned_user_id in {None, known["assigned_user_id"]}
             and query.event_id in {None, known["event_id"]}
+            and query.alert_id in {None, known.get("alert_id")}  # those that were put before alerts had tasks lack it
         )
         return Candidate(row.sk, Key(TASKS.stream(row.sk.partition("#")[2]), "task"), fits=fits)
 

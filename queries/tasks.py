@@ -1,6 +1,8 @@
 """Tasks: one with its comments, lists, and the history of a task from its events."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from typing_extensions import TypedDict
@@ -70,27 +72,35 @@ def get_history(request: Request, task_id: str, query: HistoryListing) -> Answer
     key = _key(task_id)
     _visible(request, await_row(query, key) or rows_by_key([key]).get(key))
     wanted = page(query, f"history of {task_id}", 1, ascending=True)
-    steps: list[Step] = [
-        {
-            "version": recorded.version,
-            "type": recorded.event.name,
-            "at": int(recorded.at.timestamp()),
-            "actor": {"id": recorded.by, "name": None},
-            "changes": shown_changes(recorded.event),
-        }
-        for commit in wiring.store().load(key.pk)
-        for recorded in commit.recorded()
-    ]
-    if not wanted.ascending:
-        steps.reverse()
-    if wanted.position:
-        place = _number(wanted.position[0])
-        steps = [step for step in steps if (step["version"] > place) is wanted.ascending and step["version"] != place]
+    place = _number(wanted.position[0]) if wanted.position else None
+    steps = list(islice(_steps(key.pk, place, ascending=wanted.ascending), wanted.limit + 1))
     items, more = steps[: wanted.limit], len(steps) > wanted.limit
     known = names({step["actor"]["id"] for step in items})
     for step in items:
         step["actor"]["name"] = known.get(step["actor"]["id"])
     return Answer(wanted.answer(items, (str(items[-1]["version"]),) if more else None))
+
+
+def check_visible(request: Request, task_id: str) -> None:
+    """Raises NotFoundError for a task that is not the caller's to see."""
+    key = _key(task_id)
+    _visible(request, rows_by_key([key]).get(key))
+
+
+def _steps(stream: str, place: int | None, *, ascending: bool) -> Iterator[Step]:
+    """The steps beyond a version, or all, read as far as they are taken."""
+    store = wiring.store()
+    for commit in store.load(stream) if ascending else store.load_back(stream):
+        recorded = list(commit.recorded())
+        for each in recorded if ascending else reversed(recorded):
+            if place is None or (each.version > place if ascending else each.version < place):
+                yield {
+                    "version": each.version,
+                    "type": each.event.name,
+                    "at": int(each.at.timestamp()),
+                    "actor": {"id": each.by, "name": None},
+                    "changes": shown_changes(each.event),
+                }
 
 
 def _key(task_id: str) -> Key:

@@ -17,6 +17,9 @@ from queries.paging import Listing, Page, SearchedListOf, page
 from queries.read_your_write import MinVersion, await_listed_row, await_row, laid_over
 from queries.search import Candidate, rows_between, search
 
+OWN_NAME = "opsledger"
+"""Of those that act on nobody's behalf, such as `system:reactions`."""
+
 
 class UserListing(Listing, MinVersion):
     """What the list of users takes."""
@@ -53,9 +56,11 @@ def list_users(request: Request, query: UserListing) -> Answer[SearchedListOf[Us
 
 
 def names(user_ids: Iterable[str | None]) -> dict[str, str]:
-    """People's names by id, in one call; those who are unknown are left out."""
-    rows = rows_by_key(Key(USERS.stream(user_id), "user") for user_id in user_ids if user_id)
-    return {_id(row): json.loads(row.data)["full_name"] for row in rows.values()}
+    """Actors' names by id, in one call; people who are unknown are left out."""
+    actors = set(filter(None, user_ids))
+    own = {actor for actor in actors if actor.startswith("system:")}
+    rows = rows_by_key(Key(USERS.stream(user_id), "user") for user_id in actors - own)
+    return dict.fromkeys(own, OWN_NAME) | {_id(row): json.loads(row.data)["full_name"] for row in rows.values()}
 
 
 def _user(user_id: str, query: MinVersion) -> Answer[UserShown]:

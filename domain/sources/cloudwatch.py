@@ -6,7 +6,7 @@ Source: the CloudWatch user guide, "Alarm events and EventBridge".
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from domain.sources import console, json_text
+from domain.sources import alarm_messages, console, json_text
 from domain.sources.facts import Facts
 from domain.sources.fingerprint import fingerprint
 from domain.sources.mapping import State
@@ -19,6 +19,7 @@ from domain.sources.reading import (
     optional,
     part,
     shown,
+    tags,
     text,
     value,
 )
@@ -38,13 +39,15 @@ _FIRST_STATE = "Unchecked: Initial alarm creation"
 def state_change(envelope: "Envelope") -> Facts:
     """An alarm, or one contributor of a multi-time-series alarm, changed its state."""
     detail = envelope.detail
+    if alarm_messages.is_notification(detail):
+        detail = alarm_messages.as_detail(detail)
     alarm, name = _alarm(envelope), text(detail, "alarmName")
     status, reason = text(detail, "state", "value"), optional(detail, "state", "reason")
     if status not in _STATES:
         raise UnreadableError(f"state.value is no state of an alarm: {shown(status)}")
     state, severity = _STATES[status]
     if state is State.OPEN:  # a tag says how bad the alarm is, not how bad its end
-        tagged = _tagged_severity(detail)
+        tagged = _tagged_severity(tags(detail, "alarmTags"))
         severity = severity if tagged is None else tagged
     causes = _causes(detail)
     contributor = optional(detail, "alarmContributor", "id")
@@ -60,6 +63,7 @@ def state_change(envelope: "Envelope") -> Facts:
         order=instant(detail, "state", "timestamp"),
         console_url=_page(envelope, name),
         quiet=_FIRST_STATE if (reason or "").startswith(_FIRST_STATE) else _muted(detail),
+        tags=tags(detail, "alarmTags"),
     )
 
 
@@ -129,21 +133,10 @@ def _causes(detail: Mapping[str, Any]) -> list[str]:
         return []
 
 
-def _tagged_severity(detail: Mapping[str, Any]) -> int | None:
-    """The alarm's tag `severity`, a word or a number; tags come as an object or as a list of keys and values."""
-    tags = value(detail, "alarmTags")
-    if isinstance(tags, list):
-        tags = {
-            tag.get("Key", tag.get("key")): tag.get("Value", tag.get("value"))
-            for tag in tags
-            if isinstance(tag, Mapping)
-        }
-    if not isinstance(tags, Mapping):
-        return None
-    for name, tagged in tags.items():
-        if isinstance(name, str) and name.lower() == "severity":
-            return severity_word(str(tagged))
-    return None
+def _tagged_severity(found: Mapping[str, str] | None) -> int | None:
+    """The alarm's tag `severity`, a word or a number."""
+    tagged = next((held for name, held in (found or {}).items() if name.lower() == "severity"), None)
+    return None if tagged is None else severity_word(tagged)
 
 
 def _muted(detail: Mapping[str, Any]) -> str | None:

@@ -1,4 +1,7 @@
-"""The envelope around every message from EventBridge, read leniently: a broken field is noted, never refused."""
+"""The envelope around every message from EventBridge, read leniently: a broken field is noted, never refused.
+
+What comes by another way (through an SNS topic, or as the input of an alarm's Lambda function) is put into this shape.
+"""
 
 import re
 import uuid
@@ -6,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from domain.sources import json_text, registry
+from domain.sources import alarm_messages, json_text, monitoring_agent, registry, sns
 from domain.sources.moments import moment
 from domain.sources.reading import shown
 from domain.value import Value
@@ -18,6 +21,8 @@ _NAMESPACE = uuid.UUID("5b0f3c0e-6c1b-4f57-9a53-0f6f5a1c7d42")
 # What a second delivery of one message shares. The id alone is not enough: published samples, and tools that replay
 # them, send different messages under one id.
 _DELIVERY_FIELDS = ("id", "source", "detail-type", "account", "region", "time")
+# What two publications of one finding of ours share, beside the id in its detail.
+_FINDING_FIELDS = ("source", "detail-type", "account")
 
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
@@ -41,8 +46,10 @@ class Envelope(Value):
         region: as sent; None when there is none.
         resources: the non-empty strings of the list.
         detail: the source's own part.
-        raw: the whole message, to be stored: a better mapper can read it again.
+        raw: the whole message, to be stored: a better mapper can read it again. Of one that came by another way than
+            EventBridge, what it was put into.
         faults: what is wrong with the fields above, one sentence each.
+        part: tells the parts of one message apart; None for a whole one.
     """
 
     id: str | None
@@ -55,6 +62,7 @@ class Envelope(Value):
     detail: Mapping[str, Any]
     raw: Mapping[str, Any]
     faults: tuple[str, ...] = ()
+    part: str | None = None
 
 
 def parse(text: str | bytes) -> Envelope:
@@ -86,16 +94,25 @@ def read(message: object) -> Envelope:
 def delivery_uuid(envelope: Envelope) -> uuid.UUID:
     """The same UUID (version 5) for every delivery of one message, and another for any other message.
 
-    It is made from the envelope's facts; without an id, from the whole message.
+    It is made from the envelope's facts; without an id, from the whole message. Each part of a message has its own. A
+    finding of ours is named by the id in its detail: published twice, it comes under two ids of EventBridge's.
     """
+    whole = uuid.uuid5(_NAMESPACE, json_text.canonical(_identity(envelope)))
+    return whole if envelope.part is None else uuid.uuid5(whole, envelope.part)
+
+
+def _identity(envelope: Envelope) -> object:
     raw = envelope.raw
-    facts = [raw.get(name) for name in _DELIVERY_FIELDS] if envelope.id else raw
-    return uuid.uuid5(_NAMESPACE, json_text.canonical(facts))
+    finding = envelope.detail.get("id")
+    if envelope.source == monitoring_agent.SOURCE and finding and isinstance(finding, str):
+        return [finding, *(raw.get(name) for name in _FINDING_FIELDS)]
+    return [raw.get(name) for name in _DELIVERY_FIELDS] if envelope.id else raw
 
 
 def _envelope(message: object) -> Envelope:
     if not isinstance(message, dict):
         raise MalformedEnvelopeError(f"the message is not a JSON object but {shown(message)}")
+    message = _bridged(message)
     detail_type = message.get("detail-type")
     if not isinstance(detail_type, str) or not detail_type.strip():
         raise MalformedEnvelopeError("the message has no detail-type")
@@ -115,6 +132,30 @@ def _envelope(message: object) -> Envelope:
         raw=message,
         faults=tuple(faults),
     )
+
+
+def _bridged(message: dict[str, Any]) -> dict[str, Any]:
+    """The message in EventBridge's shape, by whatever way it came."""
+    if "detail-type" in message:
+        return message
+    notifications = sns.records(message)
+    if notifications is not None and len(notifications) > 1:
+        bridged = {"source": sns.SOURCE, "detail-type": sns.RECORDS, "detail": message}
+    elif notifications is not None:
+        bridged = sns.opened(notifications[0])
+    elif sns.is_notification(message):
+        bridged = sns.opened(message)
+    elif alarm_messages.is_notification(message):
+        bridged = alarm_messages.from_notification(message)
+    elif alarm_messages.is_action(message):
+        bridged = alarm_messages.from_action(message)
+    else:
+        return message
+    try:
+        cleaned: dict[str, Any] = json_text.clean(bridged)  # it stands a level deeper than what came
+    except ValueError as error:
+        raise MalformedEnvelopeError(f"the message is not usable JSON: {error}") from error
+    return cleaned
 
 
 def _string(message: dict[str, Any], name: str, faults: list[str]) -> str | None:

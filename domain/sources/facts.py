@@ -1,5 +1,6 @@
 """What a mapper reads from one message. The registry adds what is the same for all and makes a `MappedEvent`."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from domain.sources.mapping import State
@@ -25,3 +26,4 @@ class Facts(NamedTuple):
     order: int | None = None
     console_url: str | None = None
     quiet: str | None = None
+    tags: Mapping[str, str] | None = None

@@ -7,7 +7,7 @@ from domain.sources import console
 from domain.sources.facts import Facts
 from domain.sources.fingerprint import fingerprint
 from domain.sources.mapping import State
-from domain.sources.reading import UnreadableError, flag, instant, items, number, optional, text
+from domain.sources.reading import UnreadableError, flag, instant, items, number, optional, tags, text, value
 
 if TYPE_CHECKING:
     from domain.sources.envelope import Envelope
@@ -24,6 +24,9 @@ _RESOURCES = (
     ("lambdaDetails", "functionArn"),
     ("rdsDbInstanceDetails", "dbInstanceArn"),
 )
+
+_SERVICE_FIELD = 2
+"""Of an ARN."""
 
 
 def finding(envelope: "Envelope") -> Facts:
@@ -48,13 +51,23 @@ def finding(envelope: "Envelope") -> Facts:
         state=State.RESOLVED if archived else State.OPEN,
         status="archived" if archived else "active",
         # Messages that a tool trimmed have lost the ARN; the id is unique within an account and a Region.
-        fingerprint=fingerprint("guardduty", arn)
-        if arn
-        else fingerprint("guardduty", account or envelope.account, region, identifier),
+        fingerprint=known_as(arn) if arn else fingerprint("guardduty", account or envelope.account, region, identifier),
         order=instant(detail, "updatedAt"),
         console_url=console.page(region, "guardduty", search),
         quiet="a sample finding" if sample else None,
+        tags=_tags(detail),
     )
+
+
+def is_finding(identifier: str) -> bool:
+    """Whether a finding's id in Security Hub is the ARN of a finding of GuardDuty's."""
+    fields = identifier.split(":")
+    return fields[0] == "arn" and len(fields) > _SERVICE_FIELD and fields[_SERVICE_FIELD] == "guardduty"
+
+
+def known_as(arn: str) -> str:
+    """The fingerprint of the finding with an ARN, also when it comes through Security Hub."""
+    return fingerprint("guardduty", arn)
 
 
 def _severity(detail: Mapping[str, Any]) -> int:
@@ -75,3 +88,12 @@ def _affected(detail: Mapping[str, Any]) -> str | None:
         if found:
             return found
     return optional(detail, "resource", "resourceType")
+
+
+def _tags(detail: Mapping[str, Any]) -> Mapping[str, str] | None:
+    for kind, _ in _RESOURCES:
+        described = value(detail, "resource", kind)
+        found = tags(described[0] if isinstance(described, list) and described else described or {}, "tags")
+        if found:
+            return found
+    return None

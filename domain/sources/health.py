@@ -13,7 +13,7 @@ from domain.sources.facts import Facts
 from domain.sources.fingerprint import fingerprint
 from domain.sources.mapping import State
 from domain.sources.moments import milliseconds
-from domain.sources.reading import flag, instant, items, optional, text
+from domain.sources.reading import flag, instant, items, optional, tags, text
 
 if TYPE_CHECKING:
     from domain.sources.envelope import Envelope
@@ -52,14 +52,16 @@ def _facts(envelope: "Envelope", severity: int) -> Facts:
     service, status = optional(detail, "service"), optional(detail, "statusCode")
     account = optional(detail, "affectedAccount") or envelope.account
     entities = items(detail, "affectedEntities")
+    affected = _affected(entities)
     # The field decides, not the words: texts that begin with [RESOLVED] are published under "open".
     ended = (status or "").lower() in _ENDED
     return Facts(
         title=f"{service} {code}" if service else code,
-        text=_description(detail),
+        text="\n\n".join(filter(None, (_description(detail), _page(detail)))) or None,
         account=account,
         region=optional(detail, "eventRegion"),
-        resource=_affected(entities) or (envelope.resources[0] if envelope.resources else service),
+        resource=(affected and optional(affected, "entityValue"))
+        or (envelope.resources[0] if envelope.resources else service),
         resources=tuple(filter(None, (optional(entity, "entityValue") for entity in entities))) or envelope.resources,
         severity=_CREDENTIALS_EXPOSED if code.endswith("RISK_CREDENTIALS_EXPOSED") else severity,
         state=State.RESOLVED if ended else State.OPEN,
@@ -68,6 +70,7 @@ def _facts(envelope: "Envelope", severity: int) -> Facts:
         order=instant(detail, "lastUpdatedTime"),
         console_url=_EVENT_LOG + console.encoded(arn),
         quiet="a copy from the backup Region" if flag(detail, "backupEvent") else None,
+        tags=tags(affected, "tags") if affected else None,
     )
 
 
@@ -105,11 +108,18 @@ def _description(detail: Mapping[str, Any]) -> str | None:
     return description.replace("\\n", "\n").strip() if description else None
 
 
-def _affected(entities: Sequence[Mapping[str, Any]]) -> str | None:
-    """The first entity that is not well again, else the first. Its status stands under either of two keys."""
-    names = [
-        (name, (optional(entity, "status") or optional(entity, "statusCode") or "").upper() in _WELL)
-        for entity in entities
-        if (name := optional(entity, "entityValue"))
-    ]
-    return next((name for name, well in names if not well), names[0][0] if names else None)
+def _page(detail: Mapping[str, Any]) -> str | None:
+    """A notice with many entities comes in pages: messages of their own, alike but for the entities."""
+    pages = optional(detail, "totalPages")
+    return f"Page {optional(detail, 'page')} of {pages}." if pages and pages != "1" else None
+
+
+def _affected(entities: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The first named entity that is not well again, else the first."""
+    named = [entity for entity in entities if optional(entity, "entityValue")]
+    return next((entity for entity in named if not _is_well(entity)), named[0] if named else None)
+
+
+def _is_well(entity: Mapping[str, Any]) -> bool:
+    """By its status, which stands under either of two keys."""
+    return (optional(entity, "status") or optional(entity, "statusCode") or "").upper() in _WELL

@@ -1,5 +1,6 @@
 """What every mapper gives: the same few facts, whatever the source called them."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated
 
@@ -41,6 +42,7 @@ class MappedEvent(Value):
         order: orders two messages of one fingerprint: the source's own time in ms since the epoch, or its version.
         console_url: where in the AWS console to look; None when the source has no page for it.
         quiet: why nobody is to be told (muted by AWS, a sample finding, an alarm's first state); None otherwise.
+        tags: of the resource, as far as the message tells them; None when it tells none.
         unmapped: what was odd about the message: faults of its envelope, and why it was taken as generic although
             its source has a mapper (that one begins with "taken as generic: ").
     """
@@ -60,4 +62,5 @@ class MappedEvent(Value):
     order: int
     console_url: str | None = None
     quiet: str | None = None
+    tags: Mapping[str, str] | None = None
     unmapped: tuple[str, ...] = ()

@@ -1,7 +1,8 @@
 """Log errors that we find ourselves with Logs Insights; they come back through EventBridge like everything else.
 
 `detail` is ours: `log_group`, `log_stream`, `message`, `timestamp` (ms since the epoch), `count`, and where known
-`severity` (0 to 5) and `service`.
+`severity` (0 to 5) and `service`. `account` and `region` are those of the log group; without them, the envelope's.
+EventBridge gives what is published twice two ids, so that `id` says which finding it is.
 """
 
 import re
@@ -44,18 +45,22 @@ def log_error(envelope: "Envelope") -> Facts:
     stream, service = optional(detail, "log_stream"), optional(detail, "service")
     count, logged = number(detail, "count"), number(detail, "timestamp")
     level = severity_level(value(detail, "severity"))
+    account = optional(detail, "account") or envelope.account
+    region = optional(detail, "region") or envelope.region
     line = next((line for line in message.splitlines() if line.strip()), group)
     return Facts(
         title=f"{service}: {line}" if service else line,
         text=f"{message}\n\nFound {count:.0f} times." if count is not None and count > 1 else message,
+        account=account,
+        region=region,
         resource=group,
         resources=(group, stream) if stream else (group,),
         severity=_SEVERITY if level is None else level,
         state=State.OPEN,
         # Hashed: a line of a log may hold what does not belong in a key.
-        fingerprint=fingerprint("log", envelope.account, envelope.region, group, digest(normalised(message))),
+        fingerprint=fingerprint("log", account, region, group, digest(normalised(message))),
         order=int(logged) if logged is not None and 0 <= logged <= _LAST_MILLISECOND else None,
-        console_url=console.log_group(envelope.region, group),
+        console_url=console.log_group(region, group),
     )
 
 

@@ -1,7 +1,7 @@
 """Reading fields of a raw `detail`: the type that is expected, nothing where there is nothing, or one clear error."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -129,3 +129,23 @@ def named_values(pairs: Mapping[str, Any]) -> str | None:
     if len(pairs) == 1:
         return str(next(iter(pairs.values())))
     return ", ".join(f"{name}={pairs[name]}" for name in sorted(pairs)) or None
+
+
+def tags(detail: Mapping[str, Any], *path: str) -> Mapping[str, str] | None:
+    """The tags at the path, which AWS writes as an object or as a list of keys and values; None where none stand.
+
+    What is no tag is left out: nothing is lost by it that a mapper needs.
+
+    Raises:
+        UnreadableError: if a step of the path is not an object.
+    """
+    found = value(detail, *path)
+    pairs = found.items() if isinstance(found, Mapping) else _pairs(found) if isinstance(found, list) else ()
+    return {key: text for key, text in pairs if isinstance(key, str) and isinstance(text, str)} or None
+
+
+def _pairs(entries: Sequence[object]) -> Iterator[tuple[object, object]]:
+    for entry in entries:
+        if isinstance(entry, Mapping):
+            tag = {str(name).lower(): held for name, held in entry.items()}
+            yield tag.get("key", tag.get("name")), tag.get("value")

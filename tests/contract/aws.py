@@ -1,11 +1,15 @@
 """Tables, and clients to which happens what happens on a network."""
 
 import contextlib
+import io
+import json
 import threading
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.exceptions import ConnectionClosedError
 
 TABLES = {"events": {"pk": "S", "sk": "N"}, "guards": {"pk": "S"}, "keys": {"pk": "S"}}
@@ -72,6 +76,33 @@ class LostAnswers:
             self._http.send(request)
         self.lost.append(event_name.rpartition(".")[2])
         raise ConnectionClosedError(endpoint_url=request.url)
+
+
+def refuse_repeats(client: Any, operation: str, code: str, *reasons: str) -> list[str]:
+    """Refuse what botocore sends again by itself. Returns the requests that have been refused.
+
+    It is to be called after what loses the first answers.
+    """
+    refused: list[str] = []
+
+    def answer(request: Any, **_: Any) -> AWSResponse | None:
+        if b"attempt=1" in request.headers["amz-sdk-request"]:
+            return None
+        refused.append(operation)
+        body: dict[str, Any] = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "refused by the test"}
+        if reasons:
+            body["CancellationReasons"] = [{"Code": reason} for reason in reasons]
+        return AWSResponse(request.url, 400, HTTPHeaders(), _Raw(json.dumps(body).encode()))
+
+    client.meta.events.register_first(f"before-send.dynamodb.{operation}", answer)
+    return refused
+
+
+class _Raw(io.BytesIO):
+    """A body as botocore reads it."""
+
+    def stream(self, **_: Any) -> Iterator[bytes]:
+        yield self.getvalue()
 
 
 def refuse(client: Any, operation: str, times: int, code: str, *reasons: str) -> list[str]:

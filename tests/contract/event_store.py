@@ -15,13 +15,13 @@ from botocore.exceptions import ConnectionClosedError
 from eventsourcing.persistence import IntegrityError
 from eventsourcing.persistence import StoredEvent as LibraryEvent
 
-from commands import history
 from commands.execution import Order, execute
-from commands.history import History, WarmHistories
 from domain.commit import GENESIS, CommandKey, Commit, chain_hash, check_chain, encode_events, sealed
 from domain.decider import fold
 from domain.event import encode
 from domain.tasks import TASKS, Priority, Task, TaskCommented, TaskCreated
+from infra import history
+from infra.commits import NotACommitError
 from infra.event_store import (
     MAX_ITEM_BYTES,
     CommitTooLargeError,
@@ -32,10 +32,11 @@ from infra.event_store import (
     GuardWrite,
 )
 from infra.guards import Guards
+from infra.history import History, WarmHistories
 from infra.recorder import CommitRecorder
 from infra.settings import MAX_APPEND_ATTEMPTS, SNAPSHOT_COMMITS
 from infra.usage import Usage
-from tests.contract.aws import Calls, LostAnswers, OneAtATime, refuse, tables
+from tests.contract.aws import Calls, LostAnswers, OneAtATime, refuse, refuse_repeats, tables
 
 NewClient: TypeAlias = Callable[[str], Any]
 """From a service's name to a client that nobody else uses."""
@@ -466,6 +467,20 @@ class DynamoDBContract(EventStoreContract):
         assert list(store.load_back(STREAM)) == commits[::-1]
         assert calls.during(lambda: next(store.load(STREAM))) == ["Query"]
 
+    def test_an_item_that_is_no_commit_hides_none_that_is_read_before_it(self, client: Any) -> None:
+        store = DynamoDBEventStore(client, "events")
+        first = commit()
+        second = commit(first, "second")
+        store.append(first)
+        store.append(second)
+        client.put_item(TableName="events", Item={"pk": {"S": STREAM}, "sk": {"N": str(second.last_version + 1)}})
+        found = store.load(STREAM)
+        assert [next(found), next(found)] == [first, second]
+        with pytest.raises(NotACommitError):
+            next(found)
+        with pytest.raises(NotACommitError):
+            next(store.load_back(STREAM))
+
     def test_every_load_is_strongly_consistent(self, client: Any) -> None:
         asked: list[Any] = []
         client.meta.events.register("provide-client-params.dynamodb.Query", lambda params, **_: asked.append(params))
@@ -510,6 +525,40 @@ class DynamoDBContract(EventStoreContract):
         assert (outcome.version, outcome.repeated) == (2, False)
         assert [each.version for each in store.load(STREAM)] == [1, 2]
         assert answers.lost == ["PutItem", "TransactWriteItems"]
+
+    @pytest.mark.parametrize("guard", ["None", "ConditionalCheckFailed"])
+    def test_a_guarded_append_whose_answer_is_lost_succeeds_though_its_repeat_meets_a_transaction(
+        self, client: Any, guard: str
+    ) -> None:
+        usage = Usage()
+        store, answers = DynamoDBEventStore(client, "events", usage), LostAnswers(client, is_real=self.is_real)
+        refused = refuse_repeats(
+            client, "TransactWriteItems", "TransactionCanceledException", "TransactionConflict", guard
+        )
+        first = commit()
+        store.append(first, [take("ada@example.com")])
+        assert (answers.lost, refused) == (["TransactWriteItems"], ["TransactWriteItems"])
+        assert usage.conflicts == 0
+        assert list(store.load(STREAM)) == [first]
+
+    def test_an_append_whose_answer_is_lost_succeeds_though_its_repeat_meets_a_transaction(self, client: Any) -> None:
+        store, answers = DynamoDBEventStore(client, "events"), LostAnswers(client, is_real=self.is_real)
+        refused = refuse_repeats(client, "PutItem", "TransactionConflictException")
+        first = commit()
+        store.append(first)
+        assert (answers.lost, refused) == (["PutItem"], ["PutItem"])
+        assert list(store.load(STREAM)) == [first]
+
+    def test_a_commit_that_is_not_there_after_a_transaction_was_met_is_a_conflict(
+        self, client: Any, new_client: NewClient
+    ) -> None:
+        theirs = commit()
+        DynamoDBEventStore(new_client("dynamodb"), "events").append(theirs)
+        store = DynamoDBEventStore(client, "events")
+        refuse(client, "TransactWriteItems", 1, "TransactionCanceledException", "TransactionConflict", "None")
+        with pytest.raises(ConflictError):
+            store.append(commit(), [take("ada@example.com")])
+        assert list(store.load(STREAM)) == [theirs]
 
     def test_a_conflict_after_a_lost_connection_is_still_a_conflict(self, client: Any, new_client: NewClient) -> None:
         theirs = commit()

@@ -1,37 +1,12 @@
 """Configuration on the deployed system: an account is reached by its role, and every version of the config is kept."""
 
-import uuid
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tests.e2e.system import unique, wait_for
+from tests.e2e.account_role import make_role
+from tests.e2e.system import unique
 
 if TYPE_CHECKING:
     from tests.e2e.system import Api, System
-
-ACCOUNT_ROLE = Path(__file__).parents[2] / "docs" / "account-role.yaml"
-
-
-def make_role(system: "System", name: str, external_id: str) -> str:
-    """Deploy the template that teams deploy; returns the role's ARN."""
-    cloudformation = system.client("cloudformation")
-    stack = f"role-{uuid.uuid4().hex[:8]}"
-    own = cloudformation.describe_stacks(StackName=system.status.stack_name)["Stacks"][0]["Outputs"]
-    trusted = next(output["OutputValue"] for output in own if output["OutputKey"] == "WriteApiRoleArn")
-    given = {"TrustedRoleArn": trusted, "ExternalId": external_id, "RoleName": name}
-    cloudformation.create_stack(
-        StackName=stack,
-        TemplateBody=ACCOUNT_ROLE.read_text(),
-        Capabilities=["CAPABILITY_NAMED_IAM"],
-        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()],
-    )
-
-    def described() -> dict[str, Any]:
-        (found,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
-        return dict(found)
-
-    made = wait_for(described, lambda found: found["StackStatus"] == "CREATE_COMPLETE")
-    return str(made["Outputs"][0]["OutputValue"])
 
 
 def test_an_account_is_reached_by_its_role_and_only_with_its_external_id(system: "System", admin: "Api") -> None:

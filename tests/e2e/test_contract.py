@@ -19,6 +19,7 @@ import schemathesis.openapi
 from hypothesis import HealthCheck, settings
 from schemathesis.config import SchemathesisConfig
 
+from domain.alerts import alert_id
 from domain.permissions import Role
 from ops import openapi
 from tests.e2e.system import Api, Person, System, alarm, unique, wait_for
@@ -93,6 +94,7 @@ def known(system: System, admin: Api) -> dict[str, str]:
         "user_id": people[0],
         "DELETE /users/{user_id}": people[1],
         "event_id": event["id"],
+        "alert_id": alert_id(event["fingerprint"]),
         "config_id": created(admin, "/config/aws", config),
     }
 

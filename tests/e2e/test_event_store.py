@@ -162,3 +162,14 @@ def test_what_is_personal_is_stored_nowhere_and_ends_with_the_person(system: Sys
     assert check_chain(deployed.users.store.load(USERS.stream(user_id))) is None
     assert deployed.state(user_id).is_deleted
     wait_for(lambda: name not in (shown := deployed.shown(user_id)) and email not in shown)
+
+
+def test_whoever_is_deleted_is_erased_although_the_command_did_not_come_that_far(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployed, user_id = Deployed(system), new_id()
+    command = RegisterUser(email=f"{unique('grace')}@example.com", full_name="Grace", role=Role.USER)
+    deployed.users.register(user_id, command, "$2b$12$hash", deployed.order())
+    monkeypatch.setattr(deployed.users.personal, "erase", lambda _person: None)
+    deployed.users.delete(user_id, deployed.order())
+    wait_for(lambda: user_id not in {item["pk"]["S"] for item in deployed.items("KeysTable")})

@@ -51,8 +51,9 @@ def bad_tokens(person: Person) -> dict[str, str]:
 
 
 def call(api: Api, method: str, path: str) -> Any:
-    for name in ("event", "task", "user", "config"):
+    for name in ("event", "alert", "task", "user", "config", "notification"):
         path = path.replace(f"{{{name}_id}}", NOBODY)
+    path = path.replace("{day}", "2026-01-01")
     assert "{" not in path
     return api.call(method, path, None if method == "GET" else {})
 

@@ -14,6 +14,12 @@ CLOSED = [
     ("GET", "/events"),
     ("GET", f"/events/1700000000-{NOBODY}"),
     ("POST", f"/events/1700000000-{NOBODY}/create-task"),
+    ("GET", "/alerts"),
+    ("GET", f"/alerts/{NOBODY}"),
+    ("POST", f"/alerts/{NOBODY}/acknowledge"),
+    ("POST", f"/alerts/{NOBODY}/snooze"),
+    ("POST", f"/alerts/{NOBODY}/resolve"),
+    ("POST", f"/alerts/{NOBODY}/create-task"),
     ("GET", "/tasks"),
     ("GET", f"/tasks/{NOBODY}"),
     ("GET", f"/tasks/{NOBODY}/history"),
@@ -97,7 +103,9 @@ def test_a_route_exists(method: str, path: str, admin: Api) -> None:
     answer = admin.call(method, path, {} if method != "GET" else None)
     assert answer.status in {200, 404, 422}, answer
     if answer.status == 404:
-        assert answer.body["detail"].startswith(("There is no such task", "There is no such event")), answer
+        assert answer.body["detail"].startswith(
+            ("There is no such task", "There is no such event", "There is no such alert")
+        ), answer
 
 
 def test_health_is_open_and_tells_nothing_else(system: System) -> None:
@@ -150,6 +158,7 @@ def test_a_login_gives_a_token_for_a_quarter_of_an_hour(person: Person, key: str
         ("PUT", f"/tasks/{NOBODY}", {"title": "a\nb"}, {"title"}),
         ("GET", "/events?limit=0", None, {"limit"}),
         ("GET", "/events?limit=9999", None, {"limit"}),
+        ("GET", "/alerts?state=unopened&severity=9", None, {"state", "severity"}),
         ("GET", "/tasks?direction=up", None, {"direction"}),
         ("GET", "/notifications?cursor=nonsense", None, {"cursor"}),
     ],
@@ -172,6 +181,12 @@ def test_a_body_that_is_no_json_is_refused(admin: Api) -> None:
         ("GET", "/events/nonsense", None),
         ("GET", f"/events/999999999999-{NOBODY}", None),
         ("POST", f"/events/1700000000-{NOBODY}/create-task", {}),
+        ("GET", f"/alerts/{NOBODY}", None),
+        ("GET", "/alerts/nonsense", None),
+        ("POST", f"/alerts/{NOBODY}/acknowledge", None),
+        ("POST", "/alerts/nonsense/snooze", {"until": 4_102_444_800}),
+        ("POST", f"/alerts/{NOBODY}/resolve", None),
+        ("POST", f"/alerts/{NOBODY}/create-task", {}),
         ("GET", f"/tasks/{NOBODY}", None),
         ("GET", f"/tasks/{NOBODY}/history", None),
         ("GET", "/tasks/%2e%2e%2fevents", None),

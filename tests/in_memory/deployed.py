@@ -8,7 +8,13 @@ from typing import Any
 from ops import template
 
 TEMPLATE = Path(__file__).parents[2] / "infra" / "template.yaml"
-TABLES = {"EventsTable": "events", "ViewsTable": "views", "GuardsTable": "guards", "KeysTable": "keys"}
+TABLES = {
+    "EventsTable": "events",
+    "ViewsTable": "views",
+    "GuardsTable": "guards",
+    "KeysTable": "keys",
+    "OutboxTable": "outbox",
+}
 """By their logical ids, their names in tests."""
 
 

@@ -40,6 +40,7 @@ _ENVIRONMENT = {
     "AWS_EC2_METADATA_DISABLED": "true",
 }
 _WRITES = {"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"}
+_TRANSACTIONS = {"TransactWriteItems", "TransactGetItems"}
 _RETRIED = {
     "ProvisionedThroughputExceededException",
     "ThrottlingException",
@@ -204,11 +205,11 @@ def _refuse(fault: Fault | None, operation: str, request: Request) -> None:
             raise CrashError
         case Fault.UNSENT:
             raise ConnectionClosedError(endpoint_url="https://dynamodb")
-        case Fault.THROTTLED if operation == "TransactWriteItems":
+        case Fault.THROTTLED if operation in _TRANSACTIONS:
             raise cancelled(_first_reason("ThrottlingError", request))
         case Fault.THROTTLED:
             raise RefusalError("ProvisionedThroughputExceededException", "The level of throughput was exceeded")
-        case Fault.CONFLICT if operation == "TransactWriteItems":
+        case Fault.CONFLICT if operation in _TRANSACTIONS:
             raise cancelled(_first_reason("TransactionConflict", request))
         case Fault.CONFLICT if operation in _WRITES:
             raise RefusalError("TransactionConflictException", "Transaction is ongoing for the item")

@@ -74,6 +74,7 @@ class Operations:
             "Query": self._query,
             "Scan": self._scan,
             "TransactWriteItems": self._transact_write_items,
+            "TransactGetItems": self._transact_get_items,
         }
 
     def carry_out(self, operation: str, request: Request) -> Answer:
@@ -260,6 +261,21 @@ class Operations:
         return answer
 
     # ---- transactions
+
+    def _transact_get_items(self, request: Request) -> Answer:
+        answers: list[Answer] = []
+        units: defaultdict[str, float] = defaultdict(float)
+        if not 1 <= len(request["TransactItems"]) <= MAX_TRANSACTION_ITEMS:
+            raise InvalidExpressionError("Member must have length less than or equal to 100")
+        for wanted in (of_item["Get"] for of_item in request["TransactItems"]):
+            table = self._table(wanted)
+            scope = _scope(wanted, "ProjectionExpression")
+            stored = table.find(table.place_of(wanted["Key"]))
+            units[table.name] += 2 * sizes.read_units(stored.size if stored else 0, consistent=True)
+            answers.append({"Item": _shown(wanted, scope, stored.item)} if stored else {})
+        for name, count in units.items():
+            self._consume(name, read=count)
+        return {"Responses": answers, **_capacity(request, units, several=True)}
 
     def _transact_write_items(self, request: Request) -> Answer:
         token, wanted = request["ClientRequestToken"], request["TransactItems"]

@@ -23,8 +23,9 @@ from domain.permissions import Role
 from domain.sources.mapping import MappedEvent, State
 from domain.tasks import Priority, Status, TaskCreated, TaskStatusChanged
 from domain.users import UserRegistered
-from infra import clients, generations, secrets, views, webhooks
+from infra import clients, generations, outbox, secrets, views, webhooks
 from infra.commits import to_item
+from infra.delivery_rate import RateCounter
 from infra.event_store import EventStore
 from infra.marks import Mark
 from infra.memory_event_store import MemoryEventStore
@@ -33,7 +34,7 @@ from infra.personal_data import DataKeys, MemoryDataKeys, PersonalData
 from infra.tokens import Tokens
 from infra.views import CounterRow, Key, Row
 from ops import template
-from projections import projector
+from projections import notifier, projector, sweeper
 from queries import api, wiring
 from tests.integration.read_api import KEY, Api
 
@@ -48,13 +49,15 @@ TABLES = {
 CACHES = (
     *(clients.session, clients.dynamodb, clients.sqs, clients.secretsmanager, clients.kms),
     *(webhooks._pool, projector._projector, wiring.store, wiring.tokens, wiring.callers),
+    *(notifier._store, notifier._config, sweeper._store),
 )
-MODELS: tuple[type[Model], ...] = (Row, CounterRow, Notification, Mark)
+MODELS: tuple[type[Model], ...] = (Row, CounterRow, Notification, RateCounter, Mark)
 DAY = 86_400
 
 # A client takes 50 ms to make, so those of these tests are made once; moto stands before all of them.
 _client = cache(clients._client)
 _views_connection = cache(views._connection.__wrapped__)
+_outbox_connection = cache(outbox._connection.__wrapped__)
 _connections: dict[type[Model], Any] = {}
 
 
@@ -215,6 +218,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(clients, "_client", _client)
     monkeypatch.setattr(views, "_connection", _views_connection)
+    monkeypatch.setattr(outbox, "_connection", _outbox_connection)
     for model in MODELS:
         monkeypatch.setattr(model, "_connection", _connections.get(model))
     _forget()

@@ -24,8 +24,11 @@ from domain.tasks import (
     TaskDetailsChanged,
     TaskStatusChanged,
 )
-from domain.users import USERS, UserDeactivated, UserDeleted, UserReactivated, UserRoleChanged
+from domain.users import USERS, UserDeactivated, UserDeleted, UserFirstLoggedIn, UserReactivated, UserRoleChanged
+from infra import counts
 from infra.views import (
+    ALERTS_COUNTER,
+    ALERTS_DAYS_COUNTER,
     COUNTER_SHARDS,
     EVENTS_COUNTER,
     LOGINS_COUNTER,
@@ -38,7 +41,6 @@ from infra.views import (
     sharded,
 )
 from projections.projector import Projector, projections
-from queries import dashboard_counts
 from tests.integration.conftest import empty_views
 from tests.integration.read_api import Api
 
@@ -50,13 +52,14 @@ State = TypeVar("State")
 
 TODAY = datetime(2026, 3, 10, 9, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-DASHBOARDS = ["overview", "events-stats", "tasks-stats", "users-stats"]
-COUNTERS = [EVENTS_COUNTER, LOGINS_COUNTER, TASKS_CLOSED_COUNTER, TASKS_COUNTER, TASKS_DUE_COUNTER, USERS_COUNTER]
+DASHBOARDS = ["overview", "events-stats", "alerts-stats", "tasks-stats", "users-stats"]
+COUNTERS = [ALERTS_COUNTER, ALERTS_DAYS_COUNTER, EVENTS_COUNTER, LOGINS_COUNTER]
+COUNTERS += [TASKS_CLOSED_COUNTER, TASKS_COUNTER, TASKS_DUE_COUNTER, USERS_COUNTER]
 
 
 @pytest.fixture
 def today(monkeypatch: pytest.MonkeyPatch) -> datetime:
-    monkeypatch.setattr(dashboard_counts, "now", lambda: TODAY)
+    monkeypatch.setattr(counts, "now", lambda: TODAY)
     return TODAY
 
 
@@ -80,6 +83,11 @@ def test_the_overview_of_nothing_is_zeros(asked: Api, today: datetime) -> None: 
 
     assert overview == {
         "events": {"today": nothing, "last_7_days": nothing, "by_day": dict.fromkeys(days_back(6), 0)},
+        "alerts": {
+            "open": {"total": 0, "unacknowledged": 0, "by_severity": SEVERITIES, "by_source": {}},
+            "opened_today": 0,
+            "resolved_today": 0,
+        },
         "tasks": {
             "total": 0,
             "by_status": STATUSES,
@@ -279,6 +287,23 @@ def test_users_are_counted_by_role_and_activity(asked: Api, today: datetime) -> 
     assert stats["by_activity"] == {"active": 2, "inactive": 1}
 
 
+def test_people_who_never_logged_in_are_counted(asked: Api) -> None:
+    """Whether they are active or not, but not those who were deleted."""
+    for name in ("cat", "dan", "eve", "fay", "gil"):
+        asked.history.user(name, name.title())
+    asked.history.append("user#dan", UserFirstLoggedIn(), by="dan")
+    asked.history.append("user#eve", UserDeactivated(), by="ann")
+    asked.history.append("user#fay", UserDeleted(), by="ann")
+    asked.history.append("user#gil", UserFirstLoggedIn(), by="gil")
+    asked.history.append("user#gil", UserDeleted(), by="ann")
+    asked.project()
+
+    stats = asked.get("/dashboard/users-stats").body
+
+    assert (stats["total"], stats["never_logged_in"]) == (3, 2)
+    assert stats["by_role"]["user"] == {"active": 2, "inactive": 1}
+
+
 def test_logins_are_counted_by_day(asked: Api, today: datetime) -> None:  # noqa: ARG001
     for day, n in zip(days_back(31), range(32), strict=True):
         for part in range(n):
@@ -314,8 +339,9 @@ def test_a_dashboard_costs_the_same_few_reads_whatever_the_volume(asked: Api, ca
     then["tasks-stats"].remove("BatchGetItem")  # the names of those who have tasks
     assert then == reads
     assert {dashboard: len(operations) for dashboard, operations in reads.items()} == {
-        "overview": 5,
+        "overview": 7,
         "events-stats": 1,
+        "alerts-stats": 2,
         "tasks-stats": 4,
         "users-stats": 2,
     }
@@ -404,6 +430,7 @@ def lived(history: "History", seed: int, steps: int) -> None:
             case "user":
                 history.user(str(n), "Some Name", step.choice(list(Role)))
                 more = [
+                    UserFirstLoggedIn(),
                     UserDeactivated(),
                     UserReactivated(),
                     UserDeleted(),
@@ -448,16 +475,18 @@ def test_what_the_counters_say_is_what_a_recount_of_a_fresh_fold_says(
     delivered_twice_in_any_order(history, seed)
     now = history.now + later * HOUR
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dashboard_counts, "now", lambda: now)
-        overview, events, tasks, users = (Api.get(f"/dashboard/{dashboard}").body for dashboard in DASHBOARDS)
+        patch.setattr(counts, "now", lambda: now)
+        overview, events, _alerts, tasks, users = (Api.get(f"/dashboard/{dashboard}").body for dashboard in DASHBOARDS)
 
     check_events(overview["events"], events, folded(history.commits, MONITORING_EVENTS), now)
     present = [task for task in folded(history.commits, TASKS) if not task.is_deleted]
     check_tasks(overview["tasks"], tasks, present, now)
-    people = Counter((user.role, user.is_active) for user in folded(history.commits, USERS) if not user.is_deleted)
+    there = [user for user in folded(history.commits, USERS) if not user.is_deleted]
+    people = Counter((user.role, user.is_active) for user in there)
     shown = {(role, activity == "active"): n for role in Role for activity, n in users["by_role"][role].items()}
     assert +Counter(shown) == people
     assert users["total"] == people.total()
+    assert users["never_logged_in"] == sum(not user.has_logged_in for user in there)
 
 
 def delivered_twice_in_any_order(history: "History", seed: int) -> None:

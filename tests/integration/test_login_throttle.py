@@ -45,7 +45,7 @@ def wait(throttle: LoginThrottle, account: str = ADA, address: str = HOME, after
 
 def test_a_refusal_says_when_to_come_back_and_not_whether_there_is_such_an_account(throttle: LoginThrottle) -> None:
     taken(throttle, 5)
-    with pytest.raises(RetryLaterError, match=r"^Too many logins; try again in 20 seconds\.$") as raised:
+    with pytest.raises(RetryLaterError, match=r"^Too many attempts; try again in 20 seconds\.$") as raised:
         throttle.count(ADA, HOME, NOW)
     assert (raised.value.status, raised.value.seconds) == (429, 20)
 

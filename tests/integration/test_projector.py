@@ -616,8 +616,8 @@ def test_what_is_counted_of_a_task(history: "History") -> None:
     history.append("task#1", *STEPS["close"])
     assert replayed(history).shown()[1] == {
         Key("counter#tasks", "closed#high#bob"): 1,
-        Key("counter#tasks-closed", "2026-03-03#count"): 1,
-        Key("counter#tasks-closed", "2026-03-03#seconds"): 2 * 86_400,
+        Key("counter#tasks-closed", "2026-03-03T09#count"): 1,
+        Key("counter#tasks-closed", "2026-03-03T09#seconds"): 2 * 86_400,
     }
     history.append("task#1", *STEPS["reopen"])
     assert replayed(history).shown()[1] == {
@@ -676,12 +676,12 @@ def test_a_batch_of_stream_records_becomes_rows_and_counters(stored: "History", 
     assert task["gsi1sk"] == task["gsi2sk"]
     assert ("creator#ann", task["gsi1sk"]["S"]) in items
     due = items["due#open", f"{timestamp(stored.commits[1].at)}#t"]["data"]["S"]
-    assert json.loads(due) == {"assigned_user_id": "bob", "created_by": "ann", "event_id": None}
+    assert json.loads(due) == {"assigned_user_id": "bob", "created_by": "ann", "event_id": None, "alert_id": None}
     user = items["user#ann", "user"]["data"]["S"]
     assert (json.loads(user)["full_name"], json.loads(user)["email"]) == ("Ann Example", "ann@example.com")
     assert "$2b$" not in user
     assert counter(view_items, views.TASKS_COUNTER) == {"in_progress#high#bob": 1}
-    assert counter(view_items, views.EVENTS_COUNTER) == {"2026-03-01#aws.guardduty#4": 1}
+    assert counter(view_items, views.EVENTS_COUNTER) == {"2026-03-01T09#aws.guardduty#4": 1}
     (day,) = [sk for pk, sk in items if pk == views.EVENT_DAYS]
     assert day.startswith(row["pk"]["S"].removeprefix("event#"))
 

@@ -2,20 +2,24 @@
 
 import base64
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jwt
 import pytest
 
+from domain.commit import Commit
 from domain.permissions import Permission, Role
 from domain.tasks import TaskCommented
 from infra import outbox
-from infra.outbox import Notification, NotificationId
+from infra.outbox import NotificationId
 from infra.tokens import Tokens
-from queries import api, wiring
+from queries import api, notifications, wiring
 from tests.integration.read_api import KEY, Api, ask, directions, ids, turned
+
+if TYPE_CHECKING:
+    from tests.integration.conftest import Calls
 
 UUID = "11111111-2222-4333-8444-555555555555"
 
@@ -28,6 +32,8 @@ ROUTES = {
     "/docs": Permission.OPEN,
     "/events": Permission.READ_EVENTS,
     "/events/<event_id>": Permission.READ_EVENTS,
+    "/alerts": Permission.READ_EVENTS,
+    "/alerts/<alert_id>": Permission.READ_EVENTS,
     "/tasks": Permission.READ_OWN_TASKS,
     "/tasks/<task_id>": Permission.READ_OWN_TASKS,
     "/tasks/<task_id>/history": Permission.READ_OWN_TASKS,
@@ -36,9 +42,11 @@ ROUTES = {
     "/users/<user_id>": Permission.OWN_PROFILE,
     "/dashboard/overview": Permission.ANY_USER,
     "/dashboard/events-stats": Permission.ANY_USER,
+    "/dashboard/alerts-stats": Permission.ANY_USER,
     "/dashboard/tasks-stats": Permission.ANY_USER,
     "/dashboard/users-stats": Permission.USERS,
     "/notifications": Permission.ANY_USER,
+    "/reports/daily/<day>": Permission.ANY_USER,
     "/config/aws": Permission.CONFIG,
     "/config/monitoring": Permission.CONFIG,
 }
@@ -222,19 +230,17 @@ def notification(at: datetime, number: int, **attributes: Any) -> str:
     """A row of the outbox about something that happened at a time. Returns its id."""
     milliseconds = f"{int(at.timestamp() * 1000):012x}"
     notification_id = NotificationId(f"{milliseconds[:8]}-{milliseconds[8:]}-7000-8000-{number:012}", 0, "default")
-    facts = {"event_id": f"1-{UUID}", "event": {"title": f"Title {number}", "severity": 4}}
-    told: dict[str, Any] = {"status": "decided", "rule": "severity 4 is 2 or more", "stream": f"event#{UUID}"}
-    outbox.decide(
-        Notification(
-            notification_id.pk,
-            notification_id.sk,
-            id=str(notification_id),
-            channel="default",
-            facts=json.dumps(facts),
-            decided_at=int(at.timestamp()),
-            **{**told, **attributes},
-        )
+    told: dict[str, Any] = {"stream": "alert#a", "about": "opened", "rule": "alerts", "reason": "told at once"}
+    row = outbox.new(
+        notification_id,
+        attributes.pop("status", outbox.Status.DECIDED),
+        title=f"Title {number}",
+        severity=4,
+        event_id=f"1-{UUID}",
+        **{**told, **attributes},
     )
+    row.decided_at = int(at.timestamp())
+    assert outbox.keep([row])
     return str(notification_id)
 
 
@@ -255,24 +261,136 @@ def test_walking_the_notifications_gives_each_once_over_months(asked: Api, subte
 
 def test_a_notification_is_shown_with_its_decision_and_its_message(asked: Api) -> None:
     at = datetime.now(UTC)
-    notification_id = notification(at, 1, status="sent", attempts=2, sent_at=7, message='{"text": "hi"}')
+    notification_id = notification(at, 1, status=outbox.Status.SENT, attempts=2, sent_at=7, message='{"text": "hi"}')
 
     assert asked.get("/notifications").body["items"] == [
         {
             "id": notification_id,
             "status": "sent",
             "channel": "default",
-            "rule": "severity 4 is 2 or more",
+            "rule": "alerts",
+            "reason": "told at once",
+            "about": "opened",
+            "alert_id": "a",
+            "task_id": None,
             "event_id": f"1-{UUID}",
             "title": "Title 1",
             "severity": 4,
             "decided_at": int(at.timestamp()),
+            "due_at": None,
+            "told_in": None,
             "sent_at": 7,
             "attempts": 2,
             "error": None,
             "message": {"text": "hi"},
         }
     ]
+
+
+def test_the_notifications_of_an_alert_or_a_task_are_found(asked: Api, subtests: pytest.Subtests) -> None:
+    now = datetime.now(UTC)
+    about = ["alert#a", "alert#b", "task#a"] * 4
+    kept = [notification(now - timedelta(days=n), n, stream=stream) for n, stream in enumerate(about)]
+    for name, first in (("alert_id", 0), ("task_id", 2)):
+        newest_first = kept[first::3]
+        for direction, query in directions(1, 3, 4, 5):
+            with subtests.test(name=name, **query):
+                pages = asked.walk("/notifications", **query, **{name: "a"})
+                assert ids(pages) == turned(newest_first, direction)
+    assert asked.get("/notifications", alert_id="c").body == {"items": [], "next": None, "stopped_after": None}
+    assert asked.get("/notifications", alert_id="a", task_id="a").status == 422
+
+
+def test_what_is_about_tasks_is_shown_to_those_who_may_see_them(asked: Api) -> None:
+    asked.history.task("bobs", assigned_user_id="bob")
+    asked.project()
+    now = datetime.now(UTC)
+    about = ["alert#a", "task#bobs", "task#anns", "alert#b"]
+    alone, bobs, anns, group = (
+        notification(
+            now - timedelta(days=n),
+            n,
+            stream=stream,
+            message='{"text": "hi"}',
+            **({"members": "[]"} if stream == "alert#b" else {}),
+        )
+        for n, stream in enumerate(about)
+    )
+
+    assert ids(asked.walk("/notifications")) == [alone, bobs, anns, group]
+    assert [item["message"] for item in asked.get("/notifications").body["items"]] == [{"text": "hi"}] * 4
+    assert ids(asked.walk("/notifications", "bob", limit="1")) == [alone, group]
+    assert [item["message"] for item in asked.get("/notifications", "bob").body["items"]] == [{"text": "hi"}, None]
+    assert ids(asked.walk("/notifications", "bob", task_id="bobs")) == [bobs]
+    assert asked.get("/notifications", "bob", task_id="anns").status == 404
+    assert ids(asked.walk("/notifications", task_id="anns")) == [anns]
+
+
+def test_notifications_are_found_by_their_status(asked: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = datetime.now(UTC)
+    states = [outbox.Status.SENT, outbox.Status.FAILED, outbox.Status.SUPPRESSED] * 4
+    kept = [notification(now - timedelta(hours=n), n, status=status) for n, status in enumerate(states)]
+    for more in ({}, {"alert_id": "a"}):
+        assert ids(asked.walk("/notifications", status="failed", limit="3", **more)) == kept[1::3]
+    monkeypatch.setattr(notifications, "MAX_PAGE_ROWS", 4)
+    page = asked.get("/notifications", status="failed").body
+    assert ([item["id"] for item in page["items"]], page["stopped_after"]) == ([kept[1]], 4)
+    assert ids(asked.walk("/notifications", status="failed")) == kept[1::3]
+    assert asked.get("/notifications", status="lost").status == 422
+
+
+def test_a_page_of_notifications_reads_little(asked: Api, calls: "Calls") -> None:
+    now = datetime.now(UTC)
+    for n in range(12):
+        notification(now, n)
+    calls.clear()
+    asked.get("/notifications", limit="3")
+    assert calls.operations == ["Query"] * 4
+    calls.clear()
+    asked.get("/notifications", limit="3", alert_id="a")
+    assert calls.operations == ["Query", "BatchGetItem"]
+
+
+def test_an_outbox_that_is_kept_for_years_is_looked_through_in_pages(
+    asked: Api, calls: "Calls", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EVENT_RETENTION_DAYS", "3650")
+    old = notification(datetime.now(UTC) - timedelta(days=3600), 1)
+    new = notification(datetime.now(UTC), 2)
+    for direction, order in (("desc", [new, old]), ("asc", [old, new])):
+        assert ids(asked.walk("/notifications", direction=direction)) == order
+        calls.clear()
+        asked.get("/notifications", direction=direction)
+        assert len(calls) <= notifications.MAX_MONTHS * 4
+
+
+@pytest.mark.parametrize("direction", ["asc", "desc"])
+def test_a_page_of_a_history_reads_no_more_commits_than_it_shows(
+    asked: Api, monkeypatch: pytest.MonkeyPatch, direction: str
+) -> None:
+    asked.history.task("1")
+    for number in range(30):
+        asked.history.append("task#1", TaskCommented(comment_id=str(number), comment="Noted."))
+    asked.project()
+    versions: list[int] = []
+
+    def counted(load: Callable[..., Any]) -> Callable[..., Any]:
+        def commits(stream: str) -> Iterator[Commit]:
+            for commit in load(stream):
+                versions.append(commit.version)
+                yield commit
+
+        return commits
+
+    name = "load" if direction == "asc" else "load_back"
+    monkeypatch.setattr(asked.history.store, name, counted(getattr(asked.history.store, name)))
+
+    page = asked.get("/tasks/1/history", limit="3", direction=direction).body
+    assert [step["version"] for step in page["items"]] == ([1, 2, 3] if direction == "asc" else [31, 30, 29])
+    assert len(versions) == 4  # one more tells that there is a next page
+    rest = asked.get("/tasks/1/history", limit="200", direction=direction, cursor=page["next"]).body
+    assert len(rest["items"]) == 28
+    assert rest["next"] is None
 
 
 # ---- what goes wrong on our side

@@ -260,11 +260,12 @@ def records(history: "History", *commits: Commit) -> dict[str, Any]:
 
 @pytest.fixture
 def reacting(store: DynamoDBEventStore) -> Iterator[DynamoDBEventStore]:
-    reactions._store.cache_clear()
-    reactions._guards.cache_clear()
+    made = (reactions._store, reactions._guards, reactions._keys)
+    for each in made:
+        each.cache_clear()
     yield store
-    reactions._store.cache_clear()
-    reactions._guards.cache_clear()
+    for each in made:
+        each.cache_clear()
 
 
 def test_a_changed_password_ends_the_open_sessions_that_began_before_it(
@@ -353,10 +354,11 @@ def called(path: str, body: Any = None, token: str = "") -> Any:
 
 
 def test_what_a_session_costs_from_login_to_logout(registered: str, calls: Calls) -> None:
-    calls.clear()
-    tokens = called("/auth/login", {"email": registered, "password": PASSWORD})
-    throttled, given_back = ["UpdateItem"] * 2, ["DeleteItem", "UpdateItem"]
-    assert calls.operations == [*throttled, "GetItem", "Query", *given_back, "PutItem"]
+    throttled, given_back, noted = ["UpdateItem"] * 2, ["DeleteItem", "UpdateItem"], ["Query", "PutItem"]
+    for first in (noted, []):
+        calls.clear()
+        tokens = called("/auth/login", {"email": registered, "password": PASSWORD})
+        assert calls.operations == [*throttled, "GetItem", "Query", *given_back, *first, "PutItem"]
 
     calls.clear()
     tokens = called("/auth/refresh", {"refresh_token": tokens["refresh_token"]})

@@ -145,6 +145,19 @@ def test_a_task_is_shown_with_its_comments_and_names(office: Api) -> None:
     assert office.get("/tasks/t", "admin").body == answered.body
 
 
+def test_what_the_system_says_and_does_by_itself_has_its_name(office: Api) -> None:
+    office.history.task("t", by="ann")
+    said = TaskCommented(comment_id="c", comment="The alert opened again.")
+    office.history.append("task#t", said, by="system:reactions")
+    office.project()
+
+    (comment,) = office.get("/tasks/t", "ann").body["comments"]
+    actors = [step["actor"] for step in office.get("/tasks/t/history", "ann").body["items"]]
+
+    assert (comment["user_id"], comment["user_name"]) == ("system:reactions", "opsledger")
+    assert actors == [{"id": "ann", "name": "Ann Example"}, {"id": "system:reactions", "name": "opsledger"}]
+
+
 @pytest.mark.parametrize("suffix", ["", "/history"])
 def test_anothers_task_is_not_found_and_not_told_apart_from_none(office: Api, suffix: str) -> None:
     another = office.get(f"/tasks/00{suffix}", "bob")
@@ -194,7 +207,7 @@ def test_the_history_tells_every_step_with_its_actor_and_time(worked: Api) -> No
         (3, "task.assigned", "admin", "The Admin"),
         (4, "task.commented", "admin", "The Admin"),
         (5, "task.details-changed", "ann", "Ann Example"),
-        (6, "task.commented", "system:scheduler", None),
+        (6, "task.commented", "system:scheduler", "opsledger"),
         (7, "task.status-changed", "bob", "Bob Example"),
     ]
     commits = [commit for commit in worked.history.commits if commit.stream == "task#w"]

@@ -244,6 +244,10 @@ TABLE = {
     "POST /auth/refresh": Permission.OPEN,
     "POST /auth/logout": Permission.ANY_USER,
     "POST /events/<event_id>/create-task": Permission.CREATE_OWN_TASKS,
+    "POST /alerts/<alert_id>/acknowledge": Permission.ANY_USER,
+    "POST /alerts/<alert_id>/snooze": Permission.ANY_USER,
+    "POST /alerts/<alert_id>/resolve": Permission.ANY_USER,
+    "POST /alerts/<alert_id>/create-task": Permission.CREATE_OWN_TASKS,
     "POST /tasks": Permission.CREATE_OWN_TASKS,
     "PUT /tasks/<task_id>": Permission.UPDATE_OWN_TASKS,
     "PUT /tasks/<task_id>/status": Permission.UPDATE_OWN_TASKS,
@@ -257,6 +261,7 @@ TABLE = {
     "PUT /config/aws/<config_id>": Permission.CONFIG,
     "POST /config/aws/<config_id>/test": Permission.CONFIG,
     "PUT /config/monitoring": Permission.CONFIG,
+    "POST /notifications/<notification_id>/redrive": Permission.REDRIVE,
 }
 ROUTES = sorted(api.api.routes, key=str)
 CLOSED = [route for route in ROUTES if route.permission is not Permission.OPEN]
@@ -475,6 +480,7 @@ def test_a_new_task_is_answered_as_a_get_would_show_it(as_ada: Call, ada: str) -
         "priority": "high",
         "assigned_user": {"id": ada, "name": None},
         "event_id": None,
+        "alert_id": None,
         "event_details": None,
         "due_date": TOMORROW,
         "created_at": answer.body["created_at"],

@@ -9,11 +9,11 @@ import pytest
 
 from commands import api, wiring
 from commands.execution import Order, execute
-from commands.history import WarmHistories
 from domain import aws_configs
 from domain.aws_configs import AWS_CONFIGS, ChangeAwsConfig, Contact
 from domain.commit import Commit
 from infra import aws_accounts
+from infra.history import WarmHistories
 from infra.memory_event_store import MemoryEventStore
 from infra.problems import RetryLaterError
 from tests.unit.commands.write_api import Answered, Tokens, called

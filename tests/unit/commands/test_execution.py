@@ -12,9 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commands import history
 from commands.execution import Order, Outcome, execute, new_id, now
-from commands.history import WarmHistories
 from domain.commit import GENESIS, CommandKey, Commit, chain_hash
 from domain.decider import fold
 from domain.errors import DomainError, NotFoundError, ReusedKeyError, StateConflictError
@@ -31,7 +29,9 @@ from domain.tasks import (
     change_status,
     existing,
 )
+from infra import history
 from infra.event_store import CommitTooLargeError, ConflictError, GuardRefusedError, GuardWrite
+from infra.history import WarmHistories
 from infra.memory_event_store import MemoryEventStore
 from infra.settings import MAX_APPEND_ATTEMPTS, RETRY_BASE_SECONDS, RETRY_CAP_SECONDS
 

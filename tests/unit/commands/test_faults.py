@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from commands.execution import Order, execute
-from commands.history import WarmHistories
 from domain.commit import CommandKey, Commit, check_chain
 from domain.decider import fold
 from domain.tasks import TASKS, CommentOnTask, CreateTask, comment, create
+from infra.history import WarmHistories
 from infra.memory_event_store import MemoryEventStore
 
 if TYPE_CHECKING:

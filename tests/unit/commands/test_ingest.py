@@ -12,10 +12,16 @@ import pytest
 from botocore.exceptions import ClientError
 
 from commands import ingest
-from domain.commit import GENESIS, Commit, chain_hash
+from commands.execution import Order, execute
+from domain.alerts import ALERTS, Alert, AlertState, alert_id
+from domain.commit import GENESIS, Commit, chain_hash, sealed
 from domain.decider import fold
+from domain.judgement import Verdict
+from domain.monitoring_config import CONFIG_ID, MONITORING_CONFIG, ServiceConfig, defaults, replace
 from domain.monitoring_events import MONITORING_EVENTS, MonitoringEvent, MonitoringEventRecorded
+from domain.sources.envelope import parse
 from domain.sources.mapping import State
+from domain.sources.splitting import split
 from infra import clients
 from infra.event_store import GuardWrite
 from infra.memory_event_store import MemoryEventStore
@@ -56,7 +62,18 @@ class Store(MemoryEventStore):
 
     @property
     def commits(self) -> list[Commit]:
-        return [commit for commits in self.streams.values() for commit in commits]
+        """Those of monitoring events."""
+        return self.commits_of("event")
+
+    def commits_of(self, category: str) -> list[Commit]:
+        streams = (commits for stream, commits in self.streams.items() if stream.startswith(f"{category}#"))
+        return [commit for commits in streams for commit in commits]
+
+    def alert(self) -> Alert:
+        """The one alert."""
+        alert = fold(ALERTS, self.commits_of("alert"))
+        assert alert is not None
+        return alert
 
     def event(self) -> MonitoringEvent:
         """The one monitoring event that was recorded."""
@@ -79,6 +96,8 @@ def queue(monkeypatch: pytest.MonkeyPatch) -> Queue:
 def store(monkeypatch: pytest.MonkeyPatch) -> Store:
     store = Store()
     monkeypatch.setattr(ingest, "_store", lambda: store)
+    for cached in (ingest._warm, ingest._config):
+        cached.cache_clear()
     return store
 
 
@@ -131,7 +150,7 @@ def test_a_message_is_recorded_as_it_came_and_as_it_was_understood(invoke: Invok
     message = envelope(time="2026-03-10T08:14:22Z")
     assert invoke(message) == []
     event = store.event()
-    assert event.raw == message
+    assert event.message == message
     assert (event.mapped.source, event.mapped.state, event.mapped.severity) == ("aws.cloudwatch", State.OPEN, 3)
     assert event.published_at == int(datetime(2026, 3, 10, 8, 14, 22, tzinfo=UTC).timestamp())
 
@@ -142,7 +161,7 @@ def test_the_commit_says_that_ingest_made_it_and_of_which_message(invoke: Invoke
     assert (commit.by, commit.causation_id, commit.version, commit.count) == ("system:ingest", "sqs:m0", 1, 1)
     assert commit.stream == f"event#{commit.correlation_id}"
     assert commit.hash == chain_hash(GENESIS, commit)
-    assert store.appends == 1
+    assert store.appends == 2  # with its alert
 
 
 def test_an_event_and_its_commit_expire_after_the_days_that_are_set(invoke: Invoke, store: Store) -> None:
@@ -156,13 +175,14 @@ def test_an_event_and_its_commit_expire_after_the_days_that_are_set(invoke: Invo
 @pytest.mark.parametrize("fixture", sorted(FIXTURES.glob("*.json")), ids=lambda path: str(path.stem))
 def test_every_kind_of_message_is_recorded(invoke: Invoke, store: Store, fixture: Path) -> None:
     assert invoke(fixture.read_text()) == []
-    assert store.event().raw == json.loads(fixture.read_text())
+    (part,) = split(parse(fixture.read_text()))
+    assert store.event().message == part.raw
 
 
 def test_a_shape_that_no_mapper_knows_is_recorded_as_generic(invoke: Invoke, store: Store) -> None:
     assert invoke(envelope(detail={"state": "not what CloudWatch sends"})) == []
     assert any(note.startswith("taken as generic: ") for note in store.event().mapped.unmapped)
-    assert store.event().raw == envelope(detail={"state": "not what CloudWatch sends"})
+    assert store.event().message == envelope(detail={"state": "not what CloudWatch sends"})
 
 
 def test_a_large_message_is_kept_whole(invoke: Invoke, store: Store) -> None:
@@ -249,8 +269,9 @@ def test_when_a_malformed_message_cannot_be_given_back_at_once_the_others_are_re
 def test_a_fault_of_the_infrastructure_brings_the_message_back_after_the_queues_own_time(
     invoke: Invoke, store: Store, queue: Queue, logged: list[logging.LogRecord]
 ) -> None:
-    store.fails_for = {"poisonous-id"}
-    assert invoke(envelope(id="a"), envelope(id="poisonous-id"), envelope(id="b")) == ["m1"]
+    store.fails_for = {"alarm:poisonous"}
+    poisonous = envelope(id="c", resources=["arn:aws:cloudwatch:eu-central-1:111122223333:alarm:poisonous"])
+    assert invoke(envelope(id="a"), poisonous, envelope(id="b")) == ["m1"]
     assert queue.given_back == []
     assert len(store.commits) == 2
     (failed,) = (record for record in logged if record.levelno == logging.ERROR)
@@ -303,3 +324,101 @@ def test_a_function_without_its_table_says_which_setting_is_missing(monkeypatch:
     monkeypatch.setattr(clients, "dynamodb", object)
     with pytest.raises(RuntimeError, match="EVENTS_TABLE is not set"):
         ingest._store.__wrapped__()
+
+
+# ---- its alert
+
+
+def test_a_problem_opens_an_alert_and_its_end_resolves_it(invoke: Invoke, store: Store) -> None:
+    assert invoke(envelope()) == []
+    (commit,) = store.commits_of("alert")
+    assert [event.t for event in commit.stored_events()] == ["alert.opened"]
+    assert (commit.by, commit.stream) == ("system:ingest", f"alert#{alert_id(store.event().mapped.fingerprint)}")
+    assert invoke(alarm("OK", 1)) == []
+    assert store.alert().state is AlertState.RESOLVED
+
+
+def test_a_batch_of_one_fingerprint_is_one_commit_and_its_order_is_the_sources(invoke: Invoke, store: Store) -> None:
+    assert invoke(alarm("ALARM", 3), alarm("OK", 2), alarm("ALARM", 1), alarm("ALARM", 4)) == []
+    (commit,) = store.commits_of("alert")
+    assert [event.t for event in commit.stored_events()] == [
+        "alert.opened",
+        "alert.resolved",
+        "alert.reopened",
+        "alert.recurred",
+    ]
+    assert store.alert().count == 3
+
+
+def test_a_message_that_comes_again_counts_once(invoke: Invoke, store: Store) -> None:
+    invoke(alarm("ALARM", 1), alarm("ALARM", 1))
+    invoke(alarm("ALARM", 1))
+    assert (store.alert().count, len(store.commits_of("alert"))) == (1, 1)
+
+
+def test_what_was_recorded_but_not_correlated_comes_back_and_counts_once(invoke: Invoke, store: Store) -> None:
+    store.fails_for = {"alert.opened"}
+    assert invoke(alarm("ALARM", 1), alarm("ALARM", 2), envelope(id="x", detail={}, detail_type="News")) == ["m0", "m1"]
+    assert (len(store.commits), store.commits_of("alert")) == (3, [])
+    store.fails_for = set()
+    assert invoke(alarm("ALARM", 1), alarm("ALARM", 2)) == []
+    assert invoke(alarm("ALARM", 1), alarm("ALARM", 2)) == []
+    assert (len(store.commits), store.alert().count) == (3, 2)
+
+
+def test_a_service_that_is_not_watched_is_recorded_and_goes_no_further(invoke: Invoke, store: Store) -> None:
+    configure(store, service_name="cloudwatch", enabled=False)
+    assert invoke(envelope()) == []
+    judged = store.event().judged
+    assert judged is not None
+    assert (judged.verdict, judged.config) == (Verdict.NOT_WATCHED, 2)
+    assert store.commits_of("alert") == []
+
+
+def test_a_judgement_stays_when_the_config_changes_before_the_alert_takes_the_event(
+    invoke: Invoke, store: Store
+) -> None:
+    store.fails_for = {"alert.opened"}
+    assert invoke(envelope()) == ["m0"]
+    store.fails_for = set()
+    configure(store, service_name="cloudwatch", enabled=False)
+    ingest._config.cache_clear()
+    assert invoke(envelope()) == []
+    assert (store.alert().state, store.alert().config) == (AlertState.OPEN, 0)
+
+
+def test_one_alert_that_cannot_be_read_holds_up_no_other(invoke: Invoke, store: Store) -> None:
+    invoke(envelope())
+    (commit,) = store.commits_of("alert")
+    broken = sealed(
+        commit.hash,
+        **{name: getattr(commit, name) for name in ("id", "at", "by", "correlation_id", "causation_id", "command")},
+        stream=commit.stream,
+        version=2,
+        count=1,
+        encoded='[{"t":"alert.forgotten","v":1,"d":{}}]',
+    )
+    store.streams[commit.stream].append(broken)
+    ingest._warm.cache_clear()
+    other = json.loads(json.dumps(alarm("ALARM", 1)).replace("checkout-api 5xx rate", "another"))
+    assert invoke(alarm("ALARM", 2), other) == ["m0"]
+    assert len(store.commits_of("alert")) == 3
+
+
+def alarm(state: str, second: int) -> dict[str, Any]:
+    """A change of the fixture's alarm, so many seconds after it."""
+    message = envelope(id=f"{state}-{second}")
+    at = datetime.fromisoformat(message["time"]) + timedelta(seconds=second)
+    message["time"] = at.isoformat().replace("+00:00", "Z")
+    message["detail"]["state"] |= {"value": state, "timestamp": at.strftime("%Y-%m-%dT%H:%M:%S.000+0000")}
+    return message
+
+
+def configure(store: Store, **of_service: Any) -> None:
+    """Change one service of the monitoring config."""
+    before = defaults()
+    service = ServiceConfig(**of_service)
+    others = tuple(one for one in before.services if one.service_name != service.service_name)
+    wanted = before.model_copy(update={"services": (*others, service)})
+    order = Order(by="root", at=datetime.now(UTC), correlation_id="co", causation_id="ca")
+    execute(store, MONITORING_CONFIG, CONFIG_ID, lambda config: replace(config, wanted), order)

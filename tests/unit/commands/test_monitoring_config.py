@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from commands import api, wiring
-from commands.history import WarmHistories
 from domain.commit import Commit
 from domain.monitoring_config import defaults
 from domain.monitoring_config_shape import shown
+from infra.history import WarmHistories
 from infra.memory_event_store import MemoryEventStore
 from tests.unit.commands.write_api import Tokens, called
 

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from commands import reactions
+from commands import reactions, session_reactions
 from commands.execution import Order, execute
 from domain.commit import Commit
 from domain.decider import Decider, fold
@@ -31,6 +31,7 @@ from infra.commits import to_item
 from infra.event_store import ConflictError
 from infra.guards import TokenGuards
 from infra.memory_event_store import MemoryEventStore
+from infra.personal_data import MemoryDataKeys
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 REGISTERED = UserRegistered(email="sealed", full_name="sealed", role=Role.USER, password_hash="$2b$12$hash")
@@ -45,6 +46,7 @@ class World:
         self.store = MemoryEventStore()
         nowhere: Any = None
         self.guards = TokenGuards(nowhere, "guards")
+        self.keys = MemoryDataKeys()
         self.listed: list[str] = []
         self.append("user#ada", REGISTERED)
 
@@ -82,7 +84,8 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     world = World()
     monkeypatch.setattr(reactions, "_store", lambda: world.store)
     monkeypatch.setattr(reactions, "_guards", lambda: world.guards)
-    monkeypatch.setattr(reactions, "_open_sessions", lambda user_id: world.listed if user_id == "ada" else [])
+    monkeypatch.setattr(reactions, "_keys", lambda: world.keys)
+    monkeypatch.setattr(session_reactions, "_open_sessions", lambda user_id: world.listed if user_id == "ada" else [])
     return world
 
 
@@ -164,7 +167,7 @@ def test_repeated_reordered_and_cut_batches_end_the_same_sessions_once(
     monkeypatch.setattr(reactions, "_store", lambda: world.store)
     monkeypatch.setattr(reactions, "_guards", lambda: world.guards)
     monkeypatch.setattr(
-        reactions, "_open_sessions", lambda _: [s for s in world.listed if not world.session(s).is_over]
+        session_reactions, "_open_sessions", lambda _: [s for s in world.listed if not world.session(s).is_over]
     )
     world.log_in("s-1")
     commits = [world.append("user#ada", CHANGED)]
@@ -176,6 +179,37 @@ def test_repeated_reordered_and_cut_batches_end_the_same_sessions_once(
     for part in (batch[:cut], batch[cut:]):
         reactions.handler(records(*part), None)
     assert [len(world.ends(session_id)) for session_id in ("s-1", "s-2", "s-3")] == [1, 1, 0]
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_user_who_is_deleted_is_erased_although_the_command_did_not_come_that_far(world: World, times: int) -> None:
+    for person in ("ada", "bob"):
+        world.keys.make(person)
+    cause = world.append("user#ada", UserRoleChanged(old=Role.USER, new=Role.ADMIN), UserDeleted())
+    reactions.handler(records(*[cause] * times), None)
+    assert set(world.keys.keys) == {"bob"}
+
+
+@pytest.mark.parametrize("event", [UserDeactivated(), CHANGED, UserProfileChanged(email="e", full_name="n")])
+def test_nobody_else_is_erased(world: World, event: DomainEvent) -> None:
+    world.keys.make("ada")
+    reactions.handler(records(world.append("user#ada", event)), None)
+    assert set(world.keys.keys) == {"ada"}
+
+
+def test_an_erasure_that_fails_comes_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.keys.make("ada")
+    cause = world.append("user#ada", UserDeleted())
+
+    def broken(_person: str) -> None:
+        raise ClientError({"Error": {"Code": "ThrottlingException"}}, "DeleteItem")
+
+    with monkeypatch.context() as broken_for_now:
+        broken_for_now.setattr(world.keys, "delete", broken)
+        with pytest.raises(ClientError):
+            reactions.handler(records(cause), None)
+    reactions.handler(records(cause), None)
+    assert world.keys.keys == {}
 
 
 def test_what_cannot_be_read_holds_up_nothing(world: World) -> None:
@@ -207,7 +241,7 @@ def test_a_fault_of_the_infrastructure_brings_the_batch_back(
         raise fault
 
     with monkeypatch.context() as broken_for_now:
-        broken_for_now.setattr(reactions, "carry_out", broken)
+        broken_for_now.setattr(session_reactions, "carry_out", broken)
         with pytest.raises(type(fault)):
             reactions.handler(records(cause), None)
     reactions.handler(records(cause), None)

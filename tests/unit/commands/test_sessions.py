@@ -22,6 +22,7 @@ from domain.users import (
     User,
     UserDeactivated,
     UserDeleted,
+    UserFirstLoggedIn,
     UserPasswordChanged,
     UserReactivated,
     UserRegistered,
@@ -74,7 +75,7 @@ class Throttle:
     def count(self, account: str, address: str, _at: datetime) -> None:
         self.counted.append((account, address))
         if self.full:
-            raise RetryLaterError("Too many logins; try again in 20 seconds.", 20, status=429)
+            raise RetryLaterError("Too many attempts; try again in 20 seconds.", 20, status=429)
 
     def give_back(self, account: str, address: str) -> None:
         self.given_back.append((account, address))
@@ -213,6 +214,20 @@ def test_neither_tokens_nor_passwords_are_stored_and_of_personal_data_there_is_n
     for secret in (given_tokens["access_token"], given_tokens["refresh_token"], PASSWORD, ADA, "203.0.113.7"):
         assert secret not in stored
         assert secret.rpartition(".")[2] not in stored or secret in {ADA, "203.0.113.7"}
+
+
+def test_the_first_login_is_noted_with_its_user_and_no_other_one_is(world: World, ada: str) -> None:
+    assert world.login(password="wrong horse battery").status == 401
+    assert notes(world, ada) == 0
+    for _ in range(3):
+        assert world.login().status == 200
+        assert notes(world, ada) == 1
+
+
+def notes(world: World, user_id: str) -> int:
+    """How many logins a user's stream holds."""
+    commits = world.store.load(USERS.stream(user_id))
+    return sum(isinstance(recorded.event, UserFirstLoggedIn) for commit in commits for recorded in commit.recorded())
 
 
 def test_each_login_is_a_session_of_its_own(world: World, ada: str) -> None:  # noqa: ARG001

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from commands import api, wiring
-from commands.history import WarmHistories
 from domain.decider import fold
 from domain.tasks import TASKS
+from infra.history import WarmHistories
 from infra.memory_event_store import MemoryEventStore
 from tests.unit.commands.write_api import Answered, Tokens, called
 

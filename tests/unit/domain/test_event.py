@@ -78,7 +78,7 @@ def test_every_version_of_every_event_has_its_examples() -> None:
 
 def test_the_category_of_each_decider_is_its_own() -> None:
     assert set(registry.DECIDERS) == {
-        *("event", "task", "user", "session", "aws-config", "monitoring-config", "heartbeat"),
+        *("event", "alert", "task", "user", "session", "aws-config", "monitoring-config", "report", "heartbeat"),
     }
     assert registry.DECIDERS["task"].stream("1") == "task#1"
 

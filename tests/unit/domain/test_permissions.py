@@ -44,6 +44,7 @@ def test_an_admin_may_do_everything() -> None:
         (Permission.OWN_PROFILE, True),
         (Permission.USERS, False),
         (Permission.CONFIG, False),
+        (Permission.REDRIVE, False),
     ],
 )
 def test_a_user_may_do_what_concerns_themselves(permission: Permission, *, allowed: bool) -> None:

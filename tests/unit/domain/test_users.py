@@ -220,6 +220,7 @@ def test_addresses_are_compared_lower_cased_and_trimmed(typed: str, email: str) 
         "ada@b@example.com",
         "x" * 65 + "@example.com",
         "ada@" + "x" * 251 + ".com",
+        "ada@example.com" + " " * 240,
     ],
 )
 def test_what_does_not_look_like_an_address_is_refused(typed: str) -> None:
@@ -229,6 +230,25 @@ def test_what_does_not_look_like_an_address_is_refused(typed: str) -> None:
         RegisterUser(email=typed, full_name="Ada")
     with pytest.raises(ValidationError):
         ChangeUser(email=typed)
+
+
+def test_what_the_schema_says_of_lengths_is_what_is_enforced() -> None:
+    fields = RegisterUser.model_json_schema()["properties"]
+    shortest, longest = "a@b.c", "a@b." + "c" * 250
+    assert (fields["email"]["minLength"], fields["email"]["maxLength"]) == (len(shortest), len(longest))
+    for email in (shortest, longest):
+        assert normalised_email(email) == email
+    for email in (shortest[1:], longest + "c"):
+        with pytest.raises(ValueError, match="e-mail"):
+            normalised_email(email)
+
+    field = ChangePassword.model_json_schema()["properties"]["new_password"]
+    assert (field["minLength"], field["maxLength"]) == (3, 72)
+    for password in ("🔑" * 3, "x" * 12, "🔑" * 18, "x" * 72):
+        assert ChangePassword(new_password=password).new_password == password
+    for password in ("🔑" * 2, "x" * 11, "🔑" * 18 + "x", "x" * 73):
+        with pytest.raises(ValidationError):
+            ChangePassword(new_password=password)
 
 
 def test_matching_an_address_takes_time_in_proportion_to_its_length() -> None:

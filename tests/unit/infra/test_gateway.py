@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from infra import cors
 from infra.settings import MAX_BODY_BYTES
 from ops import template
 
@@ -30,6 +31,23 @@ def test_an_answer_of_the_gateway_is_a_problem_like_ours(kind: str) -> None:
     problem = body(kind)
     assert {"type", "title", "detail"} <= problem.keys()
     assert problem.get("status") == (int(RESPONSES[kind]["StatusCode"]) if "StatusCode" in RESPONSES[kind] else None)
+
+
+@pytest.mark.parametrize("kind", RESPONSES)
+def test_pages_may_read_what_the_gateway_answers_where_they_may_call_the_api(kind: str) -> None:
+    headers = RESPONSES[kind]["ResponseParameters"]["Headers"]
+    nothing = {"Ref": "AWS::NoValue"}
+    assert headers["Access-Control-Allow-Origin"] == {"Fn::If": ["AllowsPages", "'*'", nothing]}
+    condition, exposed, otherwise = headers["Access-Control-Expose-Headers"]["Fn::If"]
+    assert (condition, otherwise) == ("AllowsPages", nothing)
+    assert set(exposed.strip("'").split(", ")) == set(cors.EXPOSED_HEADERS) & headers.keys() | {"Retry-After"}
+    assert "Access-Control-Allow-Credentials" not in headers
+
+
+def test_a_stage_without_origins_lets_no_page_read_them() -> None:
+    assert TEMPLATE["Conditions"]["AllowsPages"] == {
+        "Fn::Or": [{"Ref": "IsLocal"}, {"Fn::Not": [{"Fn::Equals": [{"Ref": "AllowedOrigins"}, ""]}]}]
+    }
 
 
 def test_whatever_the_gateway_refuses_is_covered() -> None:

@@ -33,6 +33,18 @@ def test_no_function_loads_the_library_that_patches_dataclasses_at_import(handle
     assert ran.stdout.strip().splitlines()[-1] == "[]"
 
 
+def test_time_zones_are_known_where_the_system_has_no_database() -> None:
+    """AWS Lambda's images have none."""
+    program = "from zoneinfo import ZoneInfo, available_timezones as all; print(ZoneInfo('Europe/Berlin'), len(all()))"
+    ran = subprocess.run(
+        [sys.executable, "-c", program], env={"PYTHONTZPATH": ""}, capture_output=True, text=True, check=True
+    )
+    name, known = ran.stdout.split()
+    assert name == "Europe/Berlin"
+    assert int(known) > 400
+    assert "\ntzdata==" in (ROOT / "requirements" / "runtime.txt").read_text()
+
+
 def test_user_data_in_the_shape_of_a_librarys_type_tag_stays_what_it_is() -> None:
     text = json.dumps({"_type_": "no.such.type", "_data_": {"x": 1}})
     event = TaskCommented(comment_id="c-1", comment=text)

@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 
+from domain.sources.registry import MAPPERS
 from infra import heartbeats, metrics
 from infra.settings import (
     HEARTBEAT_SECONDS,
     LEASE_SECONDS,
+    LOG_QUERY_LEASE_SECONDS,
+    LOG_QUERY_SECONDS,
     MAX_ACCESS_TOKEN_LIFETIME,
     MAX_DELIVERY_ATTEMPTS,
     MAX_LAG_SECONDS,
@@ -114,9 +117,9 @@ def test_a_role_names_every_action_in_full(role: str) -> None:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_role_names_every_resource_but_for_the_one_action_that_knows_none(role: str) -> None:
+def test_a_role_names_every_resource_but_for_the_actions_that_know_none(role: str) -> None:
     everywhere = [actions for actions, resources in statements(role) if "*" in resources]
-    assert everywhere in ([], [["dynamodb:ListStreams"]])
+    assert everywhere in ([], [["dynamodb:ListStreams"]], [["logs:GetQueryResults", "logs:StopQuery"]])
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -157,14 +160,17 @@ def leading_keys(role: str, table: str) -> dict[str, set[str]]:
     return found
 
 
-def test_reactions_can_end_sessions_and_do_nothing_else() -> None:
+def test_reactions_can_end_sessions_erase_people_tell_tasks_of_their_alerts_and_do_nothing_else() -> None:
+    assert leading_keys("ReactionsRole", "KeysTable") == {"dynamodb:DeleteItem": {"*"}}
+    assert actions_on("ReactionsRole", "DataKey") == set()
     assert leading_keys("ReactionsRole", "EventsTable") == {
-        "dynamodb:Query": {"session#*"},
-        "dynamodb:PutItem": {"session#*"},
+        "dynamodb:Query": {"session#*", "alert#*", "task#*", "monitoring-config#*"},
+        "dynamodb:PutItem": {"session#*", "alert#*", "task#*"},
     }
     assert leading_keys("ReactionsRole", "GuardsTable") == {"dynamodb:PutItem": {"ended#*"}}
     assert leading_keys("ReactionsRole", "ViewsTable") == {
         "dynamodb:Query": {"*"},
+        "dynamodb:GetItem": {"projections"},
         "dynamodb:PutItem": {"heartbeats"},
     }
     (resource,) = (
@@ -176,9 +182,9 @@ def test_reactions_can_end_sessions_and_do_nothing_else() -> None:
     assert resource["Fn::Sub"].endswith("/index/gsi2")
 
 
-def test_the_write_api_appends_to_the_streams_of_its_routes_and_to_none_that_aws_fills() -> None:
+def test_the_write_api_appends_to_the_streams_of_its_routes_and_to_none_that_aws_alone_fills() -> None:
     allowed = leading_keys("WriteApiRole", "EventsTable")["dynamodb:PutItem"]
-    assert {"task#*", "session#*", "user#*"} <= allowed
+    assert {"task#*", "alert#*", "session#*", "user#*"} <= allowed
     assert not {"*", "event#*"} & allowed
 
 
@@ -306,6 +312,14 @@ def consumers() -> Iterator[tuple[str, str]]:
 CONSUMERS = list(consumers())
 
 
+def test_every_source_that_has_a_mapper_is_let_in() -> None:
+    let_in = RESOURCES["IngestRule"]["Properties"]["EventPattern"]["source"]
+    assert {"prefix": "monitoring."} in let_in
+    # Topics send to the queue themselves.
+    mapped = {source for source, _ in MAPPERS if not source.startswith("monitoring.")} - {"aws.sns"}
+    assert mapped <= {source for source in let_in if isinstance(source, str)}
+
+
 def test_ingest_and_delivery_are_fed_by_queues() -> None:
     assert dict(CONSUMERS) == {"IngestQueue": "IngestFunction", "DeliveryQueue": "SenderFunction"}
 
@@ -339,6 +353,7 @@ def test_the_sender_knows_which_try_is_the_last() -> None:
 
 def test_a_lease_outlives_the_function_that_holds_it() -> None:
     assert FUNCTIONS["SenderFunction"].get("Timeout", GLOBALS["Timeout"]) < LEASE_SECONDS
+    assert FUNCTIONS["LogQueryFunction"]["Timeout"] < LOG_QUERY_LEASE_SECONDS
 
 
 def test_a_record_of_a_stream_that_is_given_up_is_noted() -> None:
@@ -366,10 +381,10 @@ def test_no_function_is_given_a_key_of_tokens_by_its_environment() -> None:
     assert not [name for name in FUNCTIONS if "JWT_SECRET_KEY" in variables(name)]
 
 
-def test_reactions_are_handed_commits_of_users_and_heartbeats_only() -> None:
+def test_reactions_are_handed_commits_of_what_they_react_to_and_heartbeats_only() -> None:
     (source,) = FUNCTIONS["ReactionsFunction"]["Events"].values()
     (pattern,) = (json.loads(one["Pattern"]) for one in source["Properties"]["FilterCriteria"]["Filters"])
-    prefixes = [{"prefix": "user#"}, {"prefix": "heartbeat#"}]
+    prefixes = [{"prefix": f"{category}#"} for category in ("user", "task", "alert", "heartbeat")]
     assert pattern == {"data": {"dynamodb": {"Keys": {"pk": {"S": prefixes}}}}}
 
 
@@ -386,10 +401,76 @@ def test_schedules_append_heartbeats_and_do_nothing_else() -> None:
     }
 
 
+def test_the_search_of_logs_reads_what_to_search_keeps_its_marks_and_publishes_what_it_found_and_no_more() -> None:
+    assert leading_keys("LogQueryRole", "EventsTable") == {"dynamodb:Query": {"monitoring-config#*"}}
+    assert leading_keys("LogQueryRole", "ViewsTable") == {
+        "dynamodb:Query": {"*|aws-configs"},
+        "dynamodb:GetItem": {"projections"},
+    }
+    assert leading_keys("LogQueryRole", "GuardsTable") == {
+        "dynamodb:BatchGetItem": {"log-query#*"},
+        "dynamodb:PutItem": {"log-query#*"},
+    }
+    (publishing,) = (
+        statement
+        for statement in ROLES["LogQueryRole"]["Policies"][0]["PolicyDocument"]["Statement"]
+        if statement["Action"] == "events:PutEvents"
+    )
+    assert publishing["Resource"]["Fn::Sub"].endswith(":event-bus/default")
+    assert publishing["Condition"] == {"ForAllValues:StringEquals": {"events:source": "monitoring.agent"}}
+
+
+def test_the_search_of_logs_comes_as_often_as_the_shortest_interval_needs_with_time_for_several_queries() -> None:
+    (source,) = FUNCTIONS["LogQueryFunction"]["Events"].values()
+    assert (source["Type"], source["Properties"]["Schedule"]) == ("Schedule", "rate(1 minute)")
+    assert FUNCTIONS["LogQueryFunction"]["Timeout"] > 2 * LOG_QUERY_SECONDS
+
+
+def test_reports_are_made_from_views_and_nothing_else_is_written() -> None:
+    assert leading_keys("ReportsRole", "EventsTable") == {
+        "dynamodb:Query": {"report#*"},
+        "dynamodb:PutItem": {"report#*"},
+    }
+    assert actions_on("ReportsRole", "ViewsTable") == {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"}
+
+
+def test_the_daily_report_is_asked_for_soon_after_nine_and_again_in_case_that_was_missed() -> None:
+    (source,) = FUNCTIONS["ReportsFunction"]["Events"].values()
+    assert (source["Type"], source["Properties"]["Schedule"]) == ("Schedule", "cron(2/5 * * * ? *)")
+
+
+def test_the_read_api_reads_no_streams_but_those_that_it_shows() -> None:
+    assert leading_keys("ReadApiRole", "EventsTable") == {
+        "dynamodb:Query": {"task#*", "monitoring-config#*", "report#*"}
+    }
+
+
 def test_a_heartbeat_is_sent_as_often_as_consumers_expect_it() -> None:
     (source,) = FUNCTIONS["SchedulesFunction"]["Events"].values()
     assert (source["Type"], source["Properties"]["Schedule"]) == ("Schedule", "rate(1 minute)")
     assert HEARTBEAT_SECONDS == 60
+
+
+def test_those_who_tell_people_see_nothing_of_users_and_sessions() -> None:
+    seen = {
+        "NotifierRole": {"alert#*", "task#*", "event#*", "report#*", "monitoring-config#*"},
+        "SweeperRole": {"alert#*"},
+    }
+    for role, keys in seen.items():
+        assert leading_keys(role, "EventsTable") == {"dynamodb:Query": keys}
+    assert actions_on("SenderRole", "EventsTable") == set()
+
+
+def test_only_the_sender_reads_the_webhooks() -> None:
+    readers = {role for role in ROLES if actions_on(role, "SlackSecret")}
+    assert readers == {"SenderRole"}
+
+
+def test_nobody_can_delete_a_decision_or_put_one_but_the_notifier() -> None:
+    granted = {role: actions_on(role, "OutboxTable") for role in ROLES}
+    assert {role for role, actions in granted.items() if "dynamodb:PutItem" in actions} == {"NotifierRole"}
+    assert not [role for role, actions in granted.items() if "dynamodb:DeleteItem" in actions]
+    assert granted["SweeperRole"] == {"dynamodb:Query", "dynamodb:BatchGetItem", "dynamodb:UpdateItem"}
 
 
 def test_the_notifier_notes_in_the_views_table_that_it_heard_a_heartbeat_and_no_more() -> None:

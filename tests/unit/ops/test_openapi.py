@@ -28,6 +28,12 @@ GET     /docs                            open
 GET     /events                          read:events
 GET     /events/<event_id>               read:events
 POST    /events/<event_id>/create-task   create:own_tasks
+GET     /alerts                          read:events
+GET     /alerts/<alert_id>               read:events
+POST    /alerts/<alert_id>/acknowledge   any_user
+POST    /alerts/<alert_id>/snooze        any_user
+POST    /alerts/<alert_id>/resolve       any_user
+POST    /alerts/<alert_id>/create-task   create:own_tasks
 GET     /tasks                           read:own_tasks
 GET     /tasks/<task_id>                 read:own_tasks
 GET     /tasks/<task_id>/history         read:own_tasks
@@ -51,9 +57,12 @@ GET     /config/monitoring               config
 PUT     /config/monitoring               config
 GET     /dashboard/overview              any_user
 GET     /dashboard/events-stats          any_user
+GET     /dashboard/alerts-stats          any_user
 GET     /dashboard/tasks-stats           any_user
 GET     /dashboard/users-stats           users
 GET     /notifications                   any_user
+POST    /notifications/<notification_id>/redrive redrive
+GET     /reports/daily/<day>             any_user
 """
 ROUTES = openapi.all_routes()
 DOCUMENT = openapi.document()

@@ -8,13 +8,16 @@ from typing import Any, TypeVar
 
 from commands.execution import Order, execute
 from commands.users import Users
-from domain import aws_configs, monitoring_config, sessions, tasks
+from domain import alerts, aws_configs, monitoring_config, sessions, tasks
+from domain.alerts import ALERTS, Alert, SnoozeAlert
 from domain.aws_configs import AWS_CONFIGS, AwsConfig, ChangeAwsConfig, Contact, RegisterAwsConfig
+from domain.correlation import Occurrence, correlate
 from domain.decider import Context, Decider
 from domain.errors import DomainError
 from domain.event import DomainEvent
-from domain.monitoring_config import MONITORING_CONFIG, GlobalSettings, MonitoringConfig
-from domain.monitoring_events import MONITORING_EVENTS, recorded
+from domain.judgement import TAKEN, Judgement, Verdict
+from domain.monitoring_config import MONITORING_CONFIG, GlobalSettings, MonitoringConfig, Thresholds
+from domain.monitoring_events import MONITORING_EVENTS, event_id, recorded
 from domain.permissions import Role
 from domain.sessions import SESSIONS, EndReason, SessionRefreshed, SessionStarted
 from domain.sources.mapping import MappedEvent, State
@@ -37,6 +40,8 @@ Rows = dict[tuple[str, str], Item]
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 DAY = 86_400
 ACTORS = ("ann", "bob", "cyd")
+FINGERPRINTS = ("disk", "memory", "certificate")
+TAKEN_VERDICTS = sorted(TAKEN)
 
 
 class Ledger:
@@ -67,7 +72,8 @@ class Ledger:
     def projector(self) -> Projector:
         """A projector as a function's process makes it, which moves a part of each counter of its own."""
         views._shard.cache_clear()
-        return Projector(self.store, projections(self.personal), sleep=lambda _seconds: None)
+        made = projections(self.personal)
+        return Projector(self.store, made, sleep=lambda _seconds: None, clock=self._seconds)
 
     def handler(self, event: dict[str, Any], _context: object = None) -> None:
         """What the projector's function does with its records."""
@@ -91,10 +97,12 @@ class Ledger:
             "due_date": self._some_time(),
         }
         command = CreateTask(**{**fields, **sent})
-        event_id = self.chance.choice([None, "1772366400-00000000-0000-0000-0000-000000000001"])
+        origin: dict[str, Any] = self.chance.choice(
+            [{}, {"event_id": "1772366400-00000000-0000-0000-0000-000000000001"}, {"alert_id": self._alert()}]
+        )
 
         def decide(task: Task | None) -> Sequence[DomainEvent]:
-            return [] if task else tasks.create(command, order.context, event_id=None if sent else event_id)
+            return [] if task else tasks.create(command, order.context, **({} if sent else origin))
 
         self._run(TASKS, self._begun(self.tasks), decide, order)
 
@@ -125,23 +133,39 @@ class Ledger:
 
     def record_event(self) -> None:
         order = self.order("system:ingest")
-        mapped = MappedEvent(
-            source=self.chance.choice(["aws.cloudwatch", "aws.health", "monitoring.agent"]),
-            detail_type="CloudWatch Alarm State Change",
-            account="123456789012",
-            region="eu-central-1",
-            title="CPU is high",
-            severity=self.chance.randrange(6),
-            state=State.OPEN,
-            fingerprint="f",
-            order=1,
-        )
+        mapped = self._message("f", 1)
         published_at = int(order.at.timestamp()) - self.chance.randrange(60)
         expires_at = int(order.at.timestamp()) + 90 * DAY
-        event = recorded({"detail": {}}, mapped, published_at, expires_at)
+        judged = Judgement(verdict=self.chance.choice(list(Verdict)), severity=self.chance.randrange(6), config=1)
+        event = recorded({"detail": {}}, mapped, published_at, expires_at, self.chance.choice([None, judged]))
         self._run(
             MONITORING_EVENTS, self._begun(self.events), lambda state: [] if state else [event], order, expires_at
         )
+
+    def take_events(self, verdict: Verdict | None = None, fingerprint: str | None = None) -> None:
+        """Some events of one fingerprint, as of the last ten minutes."""
+        order = self.order("system:ingest")
+        fingerprint = fingerprint or self.chance.choice(FINGERPRINTS)
+        taken = [self._occurrence(order, fingerprint, verdict) for _ in range(self.chance.randint(1, 3))]
+        thresholds = Thresholds(occurrences=self.chance.choice([1, 1, 1, 2]))
+        self._on_an_alert(fingerprint, lambda alert: correlate(alert, taken, thresholds, order.context), order)
+
+    def acknowledge_alert(self, fingerprint: str | None = None) -> None:
+        self._on_an_alert(fingerprint or self.chance.choice(FINGERPRINTS), alerts.acknowledge, self.order())
+
+    def snooze_alert(self) -> None:
+        order = self.order()
+        command = SnoozeAlert(until=int(order.at.timestamp()) + self.chance.randrange(1, 3) * DAY)
+        fingerprint = self.chance.choice(FINGERPRINTS)
+        self._on_an_alert(fingerprint, lambda alert: alerts.snooze(alert, command, order.context), order)
+
+    def resolve_alert(self, fingerprint: str | None = None) -> None:
+        self._on_an_alert(fingerprint or self.chance.choice(FINGERPRINTS), alerts.resolve, self.order())
+
+    def link_task(self) -> None:
+        task_id = self._some(self.tasks)
+        fingerprint = self.chance.choice(FINGERPRINTS)
+        self._on_an_alert(fingerprint, lambda alert: alerts.link_task(alert, task_id), self.order())
 
     # ---- people
 
@@ -223,6 +247,34 @@ class Ledger:
         order = self.order()
         self._run(TASKS, self._some(self.tasks), lambda task: decide(task, order.context), order)
 
+    def _on_an_alert(
+        self, fingerprint: str, decide: Callable[[Alert | None], Sequence[DomainEvent]], order: Order
+    ) -> None:
+        self._run(ALERTS, alerts.alert_id(fingerprint), decide, order)
+
+    def _alert(self) -> str:
+        return alerts.alert_id(self.chance.choice(FINGERPRINTS))
+
+    def _message(self, fingerprint: str, order: int) -> MappedEvent:
+        return MappedEvent(
+            source=self.chance.choice(["aws.cloudwatch", "aws.health", "monitoring.agent"]),
+            detail_type="CloudWatch Alarm State Change",
+            account="123456789012",
+            region="eu-central-1",
+            title="CPU is high",
+            severity=self.chance.randrange(6),
+            state=State.OPEN,
+            fingerprint=fingerprint,
+            order=order,
+        )
+
+    def _occurrence(self, order: Order, fingerprint: str, verdict: Verdict | None) -> Occurrence:
+        published_at = int(order.at.timestamp()) - self.chance.randrange(600)
+        verdict = verdict or self.chance.choice([Verdict.PROBLEM, *TAKEN_VERDICTS])
+        judged = Judgement(verdict=verdict, severity=self.chance.randrange(6), config=1)
+        mapped = self._message(fingerprint, 1000 * published_at)
+        return Occurrence(event_id(published_at, str(self._uuid())), mapped, judged, published_at, order.at)
+
     def _configure(self, account: str, decide: Callable[[AwsConfig | None], Sequence[DomainEvent]]) -> None:
         self._run(AWS_CONFIGS, aws_configs.config_id(account, "eu-central-1"), decide, self.order())
 
@@ -235,6 +287,10 @@ class Ledger:
         expires_at: int | None = None,
     ) -> None:
         execute(self.store, decider, aggregate_id, decide, order, expires_at=expires_at, sleep=lambda _seconds: None)
+
+    def _seconds(self) -> float:
+        """Now, since the epoch."""
+        return self.now.timestamp()
 
     def _given(self, order: Order) -> dict[str, Any]:
         expires_at = int(order.at.timestamp()) + 7 * DAY
@@ -261,6 +317,7 @@ class Ledger:
 
 KINDS = (
     *("create_task", "create_task", "change_task", "move_task", "move_task", "assign_task", "comment", "delete_task"),
+    *("take_events", "take_events", "take_events", "acknowledge_alert", "snooze_alert", "resolve_alert", "link_task"),
     *("record_event", "register", "change_person", "delete_person", "log_in", "refresh", "log_out"),
     *("register_account", "change_account", "test_account", "configure_monitoring"),
 )

@@ -94,6 +94,26 @@ def test_a_batch_is_one_query_one_read_of_its_rows_and_as_few_transactions_as_ho
     assert used.calls.total() <= 100 * BARS[100]
 
 
+def test_transactions_of_a_batch_share_no_more_counters_than_they_must(ledger: Ledger) -> None:
+    spent(ledger, Ledger.record_event, 100)
+    kinds = {item["sk"]["S"].partition("|")[0] for item in ledger.db.items("views") if "n" in item}
+    batches, transactions = STREAMS / 100, 2
+    shared = spent(ledger, Ledger.record_event, 100).write_units * STREAMS - 2 * STREAMS  # without the rows
+    days = 8 * transactions
+    assert len(kinds) == 18
+    assert shared <= 2 * batches * (len(kinds) + transactions - 1 + days)
+
+
+def test_a_busy_stream_is_brought_up_in_steps_with_one_look_at_the_bearings(ledger: Ledger) -> None:
+    ledger.create_task(by="ann", due_date=None)
+    for _ in range(99):
+        ledger.comment()
+    with ledger.db.metered() as used:
+        ledger.handler(event(ledger.db.changes("events")))
+    assert used.calls == {"Query": 1, "BatchGetItem": 2, "TransactWriteItems": 2}
+    assert used.calls.total() <= 100 * BARS[100]
+
+
 def test_a_duplicate_costs_one_read_of_its_row(ledger: Ledger) -> None:
     spent(ledger, create, 100)
     with ledger.db.metered() as used:

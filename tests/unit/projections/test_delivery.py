@@ -3,8 +3,9 @@ poisoned one.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 
 import pytest
@@ -176,6 +177,34 @@ def test_expiry_of_rows_bends_no_counter(db: InMemoryDynamoDB, ledger: Ledger) -
 
     assert counters_of(db) == counters
     assert sum(counters.values()) == 100
+
+
+@pytest.mark.parametrize("told_again", ["by its record", "by a redrive"])
+def test_an_expired_event_that_is_told_of_again_is_not_counted_again(
+    db: InMemoryDynamoDB, ledger: Ledger, told_again: str
+) -> None:
+    """Its row is gone; its commit may still stand in the store for some days."""
+    for _ in range(10):
+        ledger.record_event()
+    ledger.handler(event(db.changes("events")))
+    counters = counters_of(db)
+    ledger.now += timedelta(days=92)
+    db.expire("views", ledger.now.timestamp())
+    ledger.create_task(assigned_user_id=None)  # what else there is goes on
+
+    if told_again == "by its record":
+        ledger.handler(event(db.changes("events")))
+    else:
+        ledger.projector().catch_up([f"event#{event_id}" for event_id in ledger.events])
+        ledger.projector().catch_up([f"task#{ledger.tasks[0]}"])
+
+    assert events_in(counters_of(db)) == events_in(counters) != {}
+    assert list(task_versions(db).values()) == [1]
+    assert not [sk for pk, sk in rows_of(db) if "event#" in pk and "counter#" not in pk]
+
+
+def events_in(counters: Mapping[tuple[str, str], int]) -> dict[tuple[str, str], int]:
+    return {key: n for key, n in counters.items() if "events" in key[0]}
 
 
 def counters_of(db: InMemoryDynamoDB) -> dict[tuple[str, str], int]:

@@ -19,12 +19,13 @@ from domain.commit import Commit, chain_hash, encode_events
 from domain.event import encode
 from domain.tasks import TaskCommented
 from infra import generations, marks, views
+from infra.aws_faults import INFRASTRUCTURE
 from infra.commits import from_item
 from infra.generations import Generations, Phase
 from infra.marks import Parked
 from infra.views import Change, OutrunError, RefusedError, Row
 from projections.projection import Folded
-from projections.projector import INFRASTRUCTURE, MAX_STEP_EVENTS, hints_of
+from projections.projector import MAX_STEP_EVENTS, hints_of
 from projections.tasks import TaskProjection
 from tests.in_memory import deployed
 from tests.in_memory.dynamodb import InMemoryDynamoDB, client

@@ -2,104 +2,24 @@
 
 import random
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import Context
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from unittest.mock import patch
 
 import pytest
 
-from infra import generations
+from domain.tasks import Status
+from infra import generations, marks
 from infra.commits import from_item
-from infra.generations import Generations
-from infra.replay import Segment
-from projections import bulk
+from projections import bulk, comparison
+from projections import rebuild as rebuild_module
 from projections.bulk import Progress, SegmentBuild
-from projections.comparison import Comparison
-from projections.rebuild import Rebuild, RebuildError
-from tests.in_memory import deployed
-from tests.in_memory.dynamodb import InMemoryDynamoDB, client
+from projections.projector import MAX_PASSES
+from projections.rebuild import RebuildError
+from tests.in_memory.dynamodb import InMemoryDynamoDB
 from tests.in_memory.faults import CrashError, Fault
 from tests.unit.projections.ledger import Ledger, differences, rows_of
-
-NAMES = ("event", "task", "user", "session", "aws-config", "monitoring-config")
-
-
-class Watching:
-    """Lets everything pass."""
-
-    def __init__(self, *, accepts: bool = True) -> None:
-        self.seen: list[tuple[str, int]] = []
-        self.compared: Comparison | None = None
-        self._accepts = accepts
-
-    def reached(self, phase: str, done: int, total: int | None) -> None:  # noqa: ARG002
-        self.seen.append((phase, done))
-
-    def accepts(self, compared: Comparison) -> bool:
-        self.compared = compared
-        return self._accepts
-
-
-class Inline(ThreadPoolExecutor):
-    """Runs what it is given at once, in this thread."""
-
-    def submit(self, function: Any, /, *args: Any, **more: Any) -> Any:
-        future: Future[Any] = Future()
-        try:
-            future.set_result(function(*args, **more))
-        except Exception as error:  # noqa: BLE001
-            future.set_exception(error)
-        return future
-
-
-def rebuild(ledger: Ledger, watching: Watching | None = None, *, owner: str = "me", **more: Any) -> Any:
-    projector = ledger.projector()
-
-    def build(state: Generations, segment: Segment) -> Progress:
-        chosen = [projector.projections[name] for name in state.other]
-        return SegmentBuild(chosen, state.other, segment, lambda: None).run(client(), "events")
-
-    return Rebuild(
-        projector,
-        more.pop("names", NAMES),
-        build,
-        Inline(1),
-        owner=owner,
-        watcher=watching or Watching(),
-        settle=more.pop("settle", lambda _watcher: None),
-        **more,
-    ).run()
-
-
-def shown(db: InMemoryDynamoDB) -> dict[Any, Any]:
-    """The live rows without generations, and the counters as sums."""
-    live = generations.read()[0]
-    found: dict[Any, Any] = {}
-    for (pk, sk), item in rows_of(db).items():
-        generation, bar, name = pk.partition("|")
-        if not bar or int(generation) != live.live_of(generations.projection_of(name)):
-            continue
-        if name.startswith("counter#"):
-            key = (name, sk.rpartition("|")[0])
-            found[key] = found.get(key, 0) + int(item["n"]["N"])
-            continue
-        found[name, sk] = {
-            attribute: value["S"].partition("|")[2] if attribute in {"pk", "gsi1pk", "gsi2pk"} else value
-            for attribute, value in item.items()
-        }
-    return {key: value for key, value in found.items() if value != 0}
-
-
-def expected(ledger: Ledger) -> dict[Any, Any]:
-    fresh = InMemoryDynamoDB(deployed.tables())
-    fresh.fill("events", ledger.db.items("events"))
-    commits = sorted(map(from_item, fresh.items("events")), key=lambda commit: (commit.stream, commit.version))
-    with fresh.installed():
-        generations.forget()
-        ledger.projector().project(commits)
-        found = shown(fresh)
-    generations.forget()
-    return found
+from tests.unit.projections.rebuilding import NAMES, Watching, expected, rebuild, shown
 
 
 @pytest.fixture
@@ -190,3 +110,159 @@ def test_one_projection_can_be_rebuilt_alone(ledger: Ledger, db: InMemoryDynamoD
 
     assert generations.read()[0].live == {"task": 2}
     assert differences(shown(db), expected(ledger)) == {}
+
+
+def projected(ledger: Ledger, only: str = "") -> None:
+    """The views are told of every commit, or of those of some streams, once more."""
+    items = [item for item in ledger.db.items("events") if only in item["pk"]["S"]]
+    ledger.projector().project(map(from_item, items))
+
+
+def a_task(ledger: Ledger) -> str:
+    ledger.create_task()
+    return f"task#{ledger.tasks[-1]}"
+
+
+def test_a_stream_with_an_item_that_is_no_commit_is_parked_and_holds_up_no_other(
+    ledger: Ledger, db: InMemoryDynamoDB
+) -> None:
+    ledger.work(30)
+    stream, by_hand, after = a_task(ledger), "task#by-hand", a_task(ledger)
+    projected(ledger)
+    (row,) = [row for (pk, _), row in shown(db).items() if pk == stream and "version" in row]
+    db.fill("events", [{"pk": {"S": stream}, "sk": {"N": "2"}}, {"pk": {"S": by_hand}, "sk": {"N": "1"}}])
+
+    outcome = rebuild(ledger)
+
+    assert outcome.swapped
+    assert outcome.compared.same, outcome.compared
+    assert sum(segment.left for segment in outcome.segments.values()) == 2
+    assert {(one.generation, one.stream, one.version) for one in marks.parked()} == {(2, stream, 1), (2, by_hand, 0)}
+    assert shown(db)[stream, "task"] == row
+    assert (after, "task") in shown(db)
+
+
+def test_marks_of_parked_streams_go_with_their_generation(ledger: Ledger) -> None:
+    stream = a_task(ledger)
+    projected(ledger)
+    marks.park(1, stream, 1, "code that is mended by now")
+
+    rebuild(ledger)
+
+    assert marks.parked() == []
+
+
+class Busy(Watching):
+    """When the bulk is done all tasks change; while they are caught up with, one after the other changes once more."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__()
+        self.moves = 0
+        self._ledger = ledger
+        self._waiting = list(ledger.tasks)
+        self._inside = False
+
+    def reached(self, phase: str, done: int, total: int | None) -> None:
+        super().reached(phase, done, total)
+        if phase == "bulk":
+            for task_id in self._waiting:
+                self._move(task_id)
+            self._ledger.db.before_request = self._before
+
+    def _before(self, operation: str) -> None:
+        if operation != "TransactWriteItems" or self._inside or not self._waiting:
+            return
+        self._inside = True
+        self._move(self._waiting.pop())
+        self.moves += 1
+        self._inside = False
+
+    def _move(self, task_id: str) -> None:
+        wanted = Status.CLOSED if self._inside else Status.IN_PROGRESS
+        with patch.object(Ledger, "_some", lambda *_: task_id):
+            self._ledger.move_task(wanted)
+        Context().run(projected, self._ledger, task_id)
+
+
+def test_streams_that_move_while_they_are_caught_up_with_do_not_end_the_rebuild(
+    ledger: Ledger, db: InMemoryDynamoDB, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rebuild_module, "MAX_NOTES", 0)  # all is caught up with while the projector moves both
+    for _ in range(10):
+        a_task(ledger)
+    projected(ledger)
+    busy = Busy(ledger)
+
+    outcome = rebuild(ledger, busy, segments=1)
+
+    assert busy.moves > MAX_PASSES
+    assert outcome.compared.same, outcome.compared
+    assert differences(shown(db), expected(ledger)) == {}
+
+
+def test_what_a_killed_bulk_had_written_is_no_obstacle(
+    ledger: Ledger, db: InMemoryDynamoDB, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the rows that were written and what was saved of the progress: the rows are there, and not known of."""
+    monkeypatch.setattr(bulk, "CHECKPOINT_SECONDS", 1000)
+    for _ in range(10):
+        ledger.create_task(due_date=int(ledger.now.timestamp()) + 86_400)
+    projected(ledger)
+
+    class Killed(SegmentBuild):
+        def _save(self, reached: Progress) -> Progress:
+            if reached.rows:
+                raise CrashError
+            return super()._save(reached)
+
+    with patch("tests.unit.projections.rebuilding.SegmentBuild", Killed), pytest.raises(CrashError):
+        rebuild(ledger, segments=1)
+    assert [pk for pk, _ in rows_of(db) if pk == "2|due#open"]
+    for task_id in ledger.tasks:
+        with patch.object(Ledger, "_some", lambda *_, task_id=task_id: task_id):
+            ledger.move_task(Status.IN_PROGRESS)
+            ledger.move_task(Status.CLOSED)
+    projected(ledger)
+
+    outcome = rebuild(ledger)
+
+    assert outcome.compared.same, outcome.compared
+    assert differences(shown(db), expected(ledger)) == {}
+
+
+def test_what_the_projector_has_not_shown_yet_is_no_difference_once_it_has(
+    ledger: Ledger, db: InMemoryDynamoDB
+) -> None:
+    ledger.work(50)
+    projected(ledger)
+    ledger.work(30)
+
+    outcome = rebuild(ledger, pause=lambda _seconds: Context().run(projected, ledger))
+
+    assert outcome.compared.same, outcome.compared
+    assert outcome.compared.moving == 0
+    assert differences(shown(db), expected(ledger)) == {}
+
+
+def test_what_the_projector_never_shows_is_a_difference(ledger: Ledger) -> None:
+    ledger.work(50)
+    projected(ledger)
+    new = a_task(ledger)
+
+    outcome = rebuild(ledger)
+
+    assert (new, "task") in outcome.compared.named
+    assert outcome.compared.counters
+
+
+def test_what_cannot_be_read_at_one_moment_is_not_compared(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger.work(50)
+    projected(ledger)
+    a_task(ledger)
+    monkeypatch.setattr(comparison, "together", lambda _places: None)  # transactions hold these items all the time
+
+    outcome = rebuild(ledger)
+
+    assert outcome.compared.same
+    assert outcome.compared.moving
+    assert outcome.swapped

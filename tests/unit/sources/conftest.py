@@ -31,16 +31,16 @@ def fixtures() -> list[Path]:
 
 @pytest.fixture(scope="session")
 def message() -> Message:
-    """A fixture by its name, with fields replaced by their dotted path; the value `...` removes one."""
+    """A fixture by its name, with fields replaced by their dotted path (`a.0.b`); the value `...` removes one."""
     read = {path.stem: json.loads(path.read_text()) for path in FIXTURES.glob("*.json")}
 
     def changed(name: str, changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = copy.deepcopy(read[name])
         for path, value in (changes or {}).items():
             *steps, last = path.split(".")
-            at = result
+            at: Any = result
             for step in steps:
-                at = at.setdefault(step, {})
+                at = at[int(step)] if isinstance(at, list) else at.setdefault(step, {})
             if value is ...:
                 at.pop(last, None)
             else:

@@ -43,6 +43,12 @@ def test_a_tag_says_how_severe_an_alarm_is(mapped: Mapped, tags: Any, severity: 
     assert mapped("alarm", {"detail.alarmTags": tags}).severity == severity
 
 
+def test_the_tags_of_an_alarm_are_kept(mapped: Mapped) -> None:
+    tagged = [{"Key": "team", "Value": "payments"}, {"Key": "severity", "Value": "low"}]
+    assert mapped("alarm", {"detail.alarmTags": tagged}).tags == {"team": "payments", "severity": "low"}
+    assert mapped("alarm").tags is None
+
+
 def test_a_tag_does_not_make_the_end_of_an_alarm_severe(mapped: Mapped) -> None:
     assert mapped("alarm-ok", {"detail.alarmTags": {"severity": "critical"}}).severity == 0
 

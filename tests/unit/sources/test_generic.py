@@ -11,30 +11,33 @@ from domain.sources.facts import Facts
 from domain.sources.mapping import MappedEvent, State
 
 RECEIVED_AT = datetime(2026, 4, 1, 12, 0, tzinfo=UTC)
-TASK = {
+SCAN = {
     "id": "7c0e",
-    "detail-type": "ECS Task State Change",
-    "source": "aws.ecs",
+    "detail-type": "ECR Image Scan",
+    "source": "aws.ecr",
     "account": "111122223333",
     "time": "2026-03-10T16:00:00Z",
     "region": "eu-central-1",
-    "resources": ["arn:aws:ecs:eu-central-1:111122223333:task/web/0a1b", "arn:aws:ecs:eu-central-1:111122223333:other"],
-    "detail": {"lastStatus": "STOPPED"},
+    "resources": [
+        "arn:aws:ecr:eu-central-1:111122223333:repository/web/0a1b",
+        "arn:aws:ecr:eu-central-1:111122223333:other",
+    ],
+    "detail": {"scan-status": "COMPLETE"},
 }
 
 Mapped = Callable[..., MappedEvent]
 
 
 def mapped_from(**changes: Any) -> MappedEvent:
-    message = {**TASK, **{name.replace("_", "-"): value for name, value in changes.items()}}
+    message = {**SCAN, **{name.replace("_", "-"): value for name, value in changes.items()}}
     return registry.map_envelope(envelope.read(message), received_at=RECEIVED_AT)
 
 
 def test_a_source_without_a_mapper_is_told_by_its_envelope() -> None:
     event = mapped_from()
-    assert (event.title, event.severity, event.state) == ("ECS Task State Change", 0, State.EVENT)
-    assert event.resource == "arn:aws:ecs:eu-central-1:111122223333:task/web/0a1b"
-    assert event.fingerprint == f"generic:111122223333|aws.ecs|ECS Task State Change|{event.resource}"
+    assert (event.title, event.severity, event.state) == ("ECR Image Scan", 0, State.EVENT)
+    assert event.resource == "arn:aws:ecr:eu-central-1:111122223333:repository/web/0a1b"
+    assert event.fingerprint == f"generic:111122223333|aws.ecr|ECR Image Scan|{event.resource}"
     assert (event.order, event.console_url, event.unmapped) == (1773158400000, None, ())
 
 
@@ -43,8 +46,8 @@ def test_each_part_of_the_fingerprint_tells_problems_apart() -> None:
         mapped_from(),
         mapped_from(account="444455556666"),
         mapped_from(source="aws.ec2"),
-        mapped_from(detail_type="ECS Service Action"),
-        mapped_from(resources=["arn:aws:ecs:eu-central-1:111122223333:task/web/ffff"]),
+        mapped_from(detail_type="ECR Image Action"),
+        mapped_from(resources=["arn:aws:ecr:eu-central-1:111122223333:repository/web/ffff"]),
         mapped_from(resources=[]),
     ]
     assert len({event.fingerprint for event in variants}) == len(variants)
@@ -60,7 +63,7 @@ def test_our_own_messages_may_say_more() -> None:
 @pytest.mark.parametrize("detail", [{"severity": 9, "title": ["x"], "message": {}}, {"severity": True}, {"title": " "}])
 def test_of_the_wrong_type_they_say_nothing(detail: dict[str, Any]) -> None:
     event = mapped_from(source="monitoring.backup", detail=detail)
-    assert (event.severity, event.title, event.text) == (0, "ECS Task State Change", None)
+    assert (event.severity, event.title, event.text) == (0, "ECR Image Scan", None)
 
 
 def test_nobody_else_may_set_a_severity_by_a_field_of_that_name() -> None:
@@ -98,7 +101,7 @@ def test_whatever_a_mapper_raises_the_message_is_generic(error: Exception, monke
     def raising(_: envelope.Envelope) -> Facts:
         raise error
 
-    monkeypatch.setattr(registry, "MAPPERS", {("aws.ecs", "ECS Task State Change"): raising})
+    monkeypatch.setattr(registry, "MAPPERS", {("aws.ecr", "ECR Image Scan"): raising})
     event = mapped_from()
     assert event.fingerprint.startswith("generic:")
     assert event.unmapped == (f"taken as generic: {type(error).__name__}: {error}",)
@@ -108,7 +111,7 @@ def test_facts_that_fit_no_event_are_generic_too(monkeypatch: pytest.MonkeyPatch
     def beyond(_: envelope.Envelope) -> Facts:
         return Facts(title="t", severity=17, state=State.OPEN, fingerprint="f")
 
-    monkeypatch.setattr(registry, "MAPPERS", {("aws.ecs", "ECS Task State Change"): beyond})
+    monkeypatch.setattr(registry, "MAPPERS", {("aws.ecr", "ECR Image Scan"): beyond})
     event = mapped_from()
     assert event.severity == 0
     assert "severity" in event.unmapped[0]

@@ -97,6 +97,19 @@ def test_the_link_searches_the_finding(mapped: Mapped) -> None:
 
 
 @pytest.mark.parametrize(
+    ("resource", "expected"),
+    [
+        ({"instanceDetails": {"tags": [{"key": "env", "value": "prod"}, {"key": 1}, "x"]}}, {"env": "prod"}),
+        ({"s3BucketDetails": [{"arn": "arn:aws:s3:::a", "tags": [{"key": "env", "value": "prod"}]}]}, {"env": "prod"}),
+        ({"instanceDetails": {"tags": "env"}}, None),
+        ({"instanceDetails": {"tags": []}, "s3BucketDetails": []}, None),
+    ],
+)
+def test_the_tags_of_the_resource_are_kept(mapped: Mapped, resource: Any, expected: Any) -> None:
+    assert mapped("guardduty", {"detail.resource": resource}).tags == expected
+
+
+@pytest.mark.parametrize(
     ("changes", "reason"),
     [
         ({"detail.severity": ...}, "severity is missing"),
@@ -106,7 +119,7 @@ def test_the_link_searches_the_finding(mapped: Mapped) -> None:
         ({"detail.title": ...}, "title is missing"),
         ({"detail.arn": ..., "detail.id": ...}, "arn and id are missing"),
         ({"detail.resource": []}, "resource is not an object"),
-        ({"detail-type": "GuardDuty Runtime Protection Unhealthy"}, "no mapper for this detail-type of aws.guardduty"),
+        ({"detail-type": "GuardDuty Something New"}, "no mapper for this detail-type of aws.guardduty"),
     ],
 )
 def test_an_odd_finding_is_generic_with_the_reason(mapped: Mapped, changes: dict[str, Any], reason: str) -> None:

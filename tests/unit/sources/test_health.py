@@ -129,6 +129,35 @@ def test_the_copy_from_the_backup_region_is_quiet(mapped: Mapped, backup: Any, q
     assert (mapped("health", {"detail.backupEvent": backup}).quiet is not None) is quiet
 
 
+def test_the_pages_of_a_notice_are_one_problem_each_with_its_own_entities(mapped: Mapped) -> None:
+    pages = [
+        mapped(
+            "health",
+            {
+                "id": f"delivery-{page}",
+                "detail.page": f"{page}",
+                "detail.totalPages": "2",
+                "detail.affectedEntities": [{"entityValue": f"i-{page}"}],
+            },
+        )
+        for page in (1, 2)
+    ]
+    assert len({(page.fingerprint, page.order, page.title, page.state) for page in pages}) == 1
+    assert [page.resources for page in pages] == [("i-1",), ("i-2",)]
+    assert [(page.text or "").rsplit("\n", 1)[-1] for page in pages] == ["Page 1 of 2.", "Page 2 of 2."]
+    assert [page.quiet for page in pages] == [None, None]
+    assert mapped("health", {"detail.page": "1", "detail.totalPages": "1"}).text == mapped("health").text
+
+
+def test_the_tags_are_those_of_the_entity_that_is_not_well(mapped: Mapped) -> None:
+    entities = [
+        {"entityValue": "i-1", "statusCode": "RESOLVED", "tags": {"env": "test"}},
+        {"entityValue": "i-2", "statusCode": "PENDING", "lastupdatedTime": "soon", "tags": {"env": "prod"}},
+    ]
+    event = mapped("health", {"detail.affectedEntities": entities})
+    assert (event.resource, event.tags) == ("i-2", {"env": "prod"})
+
+
 def test_the_link_opens_the_event_log_whatever_the_region(mapped: Mapped) -> None:
     event = mapped("health", {"detail.eventArn": "arn:aws:health:global::event/IAM/X&Y", "region": ...})
     assert event.console_url == (

@@ -1,0 +1,201 @@
+"""What monitoring events do to the alert of their fingerprint.
+
+The source's own order decides, never the order in which they arrive: what is older than the newest that is known
+changes nothing but the count. So the alert ends the same however they are shuffled, repeated, split or batched.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from domain.alerts import (
+    ALERTS,
+    Alert,
+    AlertNoticed,
+    AlertOpened,
+    AlertProgressed,
+    AlertRecurred,
+    AlertReopened,
+    AlertResolved,
+    AlertSeverityChanged,
+    AlertState,
+    AlertSurfaced,
+    Ending,
+    Face,
+    Seen,
+)
+from domain.commit import Recorded
+from domain.decider import Context
+from domain.event import DomainEvent
+from domain.judgement import Judgement, Verdict
+from domain.monitoring_config import Thresholds
+from domain.sources.mapping import MappedEvent
+
+CLOCK_MARGIN = timedelta(minutes=1)
+"""By how much the clocks of two processes may differ."""
+
+# Of two monitoring events of the same moment the one that tells of a problem counts as the newer: an alert that is open
+# in vain is a smaller evil than one that is not.
+_RANKS = {Verdict.OVER: 0, Verdict.PROGRESS: 1, Verdict.MINOR: 2, Verdict.PROBLEM: 3}
+
+
+class Occurrence(NamedTuple):
+    """A monitoring event as its alert sees it.
+
+    Attributes:
+        id: the monitoring event's.
+        published_at: seconds since the epoch.
+        recorded_at: when it was appended to its own stream.
+    """
+
+    id: str
+    mapped: MappedEvent
+    judged: Judgement
+    published_at: int
+    recorded_at: datetime
+
+    @property
+    def rank(self) -> int:
+        return _RANKS[self.judged.verdict]
+
+
+def doubtful(alert: Alert | None, occurrences: Iterable[Occurrence]) -> list[Occurrence]:
+    """Those of which the state does not tell whether they were counted already; the alert's stream does.
+
+    A monitoring event is counted after it was recorded, so one that was recorded after the last one that the state
+    forgot is either remembered or new.
+    """
+    if alert is None or alert.forgotten_at is None:
+        return []
+    until = alert.forgotten_at + CLOCK_MARGIN
+    return [
+        one
+        for one in occurrences
+        if one.judged.verdict is Verdict.PROBLEM and not alert.remembers(one.id) and one.recorded_at <= until
+    ]
+
+
+def correlate(
+    alert: Alert | None, occurrences: Sequence[Occurrence], thresholds: Thresholds, context: Context
+) -> list[DomainEvent]:
+    """What happens to an alert by monitoring events of its fingerprint, in whatever order they are given.
+
+    Args:
+        occurrences: those that an alert takes (`judgement.TAKEN`) and that were not counted yet, except for such as
+            the state remembers.
+        thresholds: of the service.
+    """
+    events: list[DomainEvent] = []
+    of_each = {one.id: one for one in occurrences}.values()
+    for one in sorted(of_each, key=lambda one: (one.mapped.order, one.rank, one.judged.severity, one.id)):
+        for event in _decide(alert, one, thresholds):
+            alert = ALERTS.evolve(alert, Recorded(event, 0, context.at, context.by))
+            merged = _merged(events[-1], event) if events else None
+            if merged:
+                events[-1] = merged
+            else:
+                events.append(event)
+    return events
+
+
+def _decide(alert: Alert | None, one: Occurrence, thresholds: Thresholds) -> Iterable[DomainEvent]:
+    newest = _is_newest(alert, one)
+    if one.judged.verdict is not Verdict.PROBLEM:
+        return _other_news(alert, one) if newest else ()
+    if alert is not None and alert.remembers(one.id):
+        return ()
+    if alert is not None and not newest:
+        return (AlertRecurred(seen=_seen(one)),)
+    if alert is not None and alert.state is AlertState.OPEN:
+        return _recurrence(alert, one)
+    return (_opening(alert, one, thresholds),)
+
+
+def _other_news(alert: Alert | None, one: Occurrence) -> Iterable[DomainEvent]:
+    """What news do that tell of no problem, or of one that is too small."""
+    verdict, is_open = one.judged.verdict, alert is not None and alert.state is AlertState.OPEN
+    if verdict is Verdict.PROGRESS:
+        return (AlertProgressed(seen=_seen(one)),) if is_open else ()
+    if is_open:
+        return (AlertResolved(ending=Ending.SOURCE if verdict is Verdict.OVER else Ending.MINOR, seen=_seen(one)),)
+    # Remembered, so that the problem that is over does not open an alert when news of it arrive late.
+    return (AlertNoticed(fingerprint=one.mapped.fingerprint, seen=_seen(one), face=_face(one)),)
+
+
+def _is_newest(alert: Alert | None, one: Occurrence) -> bool:
+    if alert is None:
+        return True
+    known, this = (alert.order, alert.rank), (one.mapped.order, one.rank)
+    # Several sources tell of one finding at the same moment; the one that takes it most seriously is believed.
+    graver = one.judged.verdict is Verdict.PROBLEM and one.judged.severity > alert.severity
+    return this > known or (this == known and graver)
+
+
+def _opening(alert: Alert | None, one: Occurrence, thresholds: Thresholds) -> DomainEvent:
+    waiting = alert.waiting if alert else ()
+    since = one.published_at - thresholds.seconds
+    if sum(at > since for at in waiting) + 1 < thresholds.occurrences:
+        return AlertNoticed(
+            fingerprint=one.mapped.fingerprint, seen=_seen(one), face=_face(one), waiting=(one.published_at,)
+        )
+    severity, config = one.judged.severity, one.judged.config
+    if alert is None or not alert.openings:
+        return AlertOpened(
+            fingerprint=one.mapped.fingerprint, seen=_seen(one), face=_face(one), severity=severity, config=config
+        )
+    return AlertReopened(seen=_seen(one), face=_face(one), severity=severity, config=config)
+
+
+def _recurrence(alert: Alert, one: Occurrence) -> Iterable[DomainEvent]:
+    face = _face(one)
+    yield AlertRecurred(seen=_seen(one), face=None if face == alert.face else face)
+    if one.judged.severity != alert.severity:
+        yield AlertSeverityChanged(old=alert.severity, new=one.judged.severity)
+    if alert.face.quiet and not face.quiet:
+        yield AlertSurfaced()
+
+
+def _merged(before: DomainEvent, event: DomainEvent) -> DomainEvent | None:
+    """Both as one, where that says the same."""
+    if isinstance(before, AlertRecurred) and isinstance(event, AlertRecurred):
+        return AlertRecurred(seen=_both(before.seen, event.seen), face=event.face or before.face)
+    if isinstance(before, AlertNoticed) and isinstance(event, AlertNoticed) and before.waiting and event.waiting:
+        return AlertNoticed(
+            fingerprint=event.fingerprint,
+            seen=_both(before.seen, event.seen),
+            face=event.face,
+            waiting=(*before.waiting, *event.waiting),
+        )
+    return None
+
+
+def _both(before: Seen, after: Seen) -> Seen:
+    newest = max(before, after, key=lambda seen: (seen.order, seen.rank))
+    return Seen(
+        ids=(*before.ids, *after.ids),
+        count=before.count + after.count,
+        first=min(before.first, after.first),
+        last=max(before.last, after.last),
+        order=newest.order,
+        rank=newest.rank,
+        status=newest.status,
+    )
+
+
+def _seen(one: Occurrence) -> Seen:
+    return Seen(
+        ids=(one.id,),
+        count=int(one.judged.verdict is Verdict.PROBLEM),
+        first=one.published_at,
+        last=one.published_at,
+        order=one.mapped.order,
+        rank=one.rank,
+        status=one.mapped.status,
+    )
+
+
+def _face(one: Occurrence) -> Face:
+    mapped = one.mapped
+    tags = dict(mapped.tags) if mapped.tags else None
+    shown = {name: getattr(mapped, name) for name in Face.model_fields if name != "tags"}
+    return Face(**shown, tags=tags)

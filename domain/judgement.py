@@ -1,0 +1,114 @@
+"""What the monitoring config makes of a monitoring event: how severe it is, and whether an alert takes it.
+
+A judgement is made once, when the event is recorded, and kept with it together with the version of the config.
+"""
+
+from enum import StrEnum
+
+from domain.monitoring_config import MonitoringConfig, ServiceConfig, Thresholds, service_of
+from domain.monitoring_rules import FilterAction, Matchable, ResourceFilter, matches
+from domain.sources.mapping import MappedEvent, Severity, State
+from domain.value import Value
+
+
+class Verdict(StrEnum):
+    """What becomes of a monitoring event once it is recorded."""
+
+    PROBLEM = "problem"
+    """It tells of a problem that is severe enough for an alert."""
+    MINOR = "minor"
+    """It tells of one that is not."""
+    OVER = "over"
+    """It tells that a problem is over."""
+    PROGRESS = "progress"
+    """It tells something about a problem: that it is worked on, or that nothing is known of it at present."""
+    NOTE = "note"
+    """It tells of no problem; no alert takes it."""
+    NOT_WATCHED = "not_watched"
+    """Its service is not watched; no alert takes it."""
+    FILTERED = "filtered"
+    """A resource filter takes it out; no alert takes it."""
+
+
+TAKEN = frozenset({Verdict.PROBLEM, Verdict.MINOR, Verdict.OVER, Verdict.PROGRESS})
+"""Those that the alert of their fingerprint takes."""
+
+
+class Judgement(Value):
+    """A judgement.
+
+    Attributes:
+        severity: by the first severity rule that matches, else the source's own.
+        config: the version of the monitoring config that decided; 0 for the defaults.
+    """
+
+    verdict: Verdict
+    severity: Severity
+    config: int
+
+
+def judge(mapped: MappedEvent, config: MonitoringConfig, version: int) -> Judgement:
+    """Judge a monitoring event by the config of a version."""
+    service = _service(mapped, config)
+    if service is None or not service.enabled:
+        return Judgement(verdict=Verdict.NOT_WATCHED, severity=mapped.severity, config=version)
+    facts = matchable(mapped)
+    rule = next((rule for rule in service.severity_rules if matches(rule.match, facts)), None)
+    severity = rule.severity if rule else mapped.severity
+    facts = facts.model_copy(update={"severity": severity})
+    if not _takes(service.resource_filters, facts):
+        verdict = Verdict.FILTERED
+    else:
+        verdict = _verdict(mapped.state, severity, service.thresholds)
+    return Judgement(verdict=verdict, severity=severity, config=version)
+
+
+def thresholds(mapped: MappedEvent, config: MonitoringConfig) -> Thresholds:
+    """When the alert of a monitoring event opens."""
+    service = _service(mapped, config)
+    return service.thresholds if service else Thresholds()
+
+
+def matchable(mapped: MappedEvent) -> Matchable:
+    """What the matches of rules look at in a monitoring event."""
+    return Matchable(
+        source=mapped.source,
+        service=service_of(mapped.source),
+        detail_type=mapped.detail_type,
+        account=mapped.account,
+        region=mapped.region,
+        resources=tuple(filter(None, (mapped.resource, *mapped.resources))),
+        tags=mapped.tags or {},
+        text="\n".join(filter(None, (mapped.title, mapped.text))),
+        severity=mapped.severity,
+    )
+
+
+_UNKNOWN_SERVICE = ServiceConfig(service_name="")
+"""A source that is no service of the config cannot be disabled there: it was let in by a rule of EventBridge."""
+
+
+def _service(mapped: MappedEvent, config: MonitoringConfig) -> ServiceConfig | None:
+    name = service_of(mapped.source)
+    if name is None:
+        return _UNKNOWN_SERVICE
+    return next((service for service in config.services if service.service_name == name), None)
+
+
+def _takes(filters: tuple[ResourceFilter, ...], facts: Matchable) -> bool:
+    decided = next((one.action for one in filters if matches(one.match, facts)), None)
+    if decided is None:
+        return not any(one.action is FilterAction.INCLUDE for one in filters)
+    return decided is FilterAction.INCLUDE
+
+
+def _verdict(state: State, severity: int, thresholds: Thresholds) -> Verdict:
+    match state:
+        case State.OPEN:
+            return Verdict.PROBLEM if severity >= thresholds.min_severity else Verdict.MINOR
+        case State.RESOLVED:
+            return Verdict.OVER
+        case State.NO_DATA | State.IN_PROGRESS:
+            return Verdict.PROGRESS
+        case State.EVENT:
+            return Verdict.NOTE

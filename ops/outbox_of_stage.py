@@ -1,0 +1,74 @@
+"""The outbox of a stage, worked on in this process with the operator's credentials. See `ops.views_of_stage`."""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
+
+from domain.notification_shape import NotificationShown, Status
+from ops import views_of_stage
+from ops.aws import SessionConfig
+
+if TYPE_CHECKING:
+    from infra.outbox import Notification
+
+
+class Redriven(NamedTuple):
+    """A notification that was to be sent once more; `problem` says why it is not."""
+
+    id: str
+    problem: str | None = None
+
+
+def listed(config: SessionConfig, status: Status | None, limit: int) -> list[NotificationShown]:
+    """The newest notifications, newest first; with a status, those that stand there.
+
+    Raises:
+        OpsError: the stage is not deployed.
+    """
+    views_of_stage.enter(config)
+    from infra import outbox  # noqa: PLC0415 - reads the table's name when it is imported
+
+    found = (row for row in _all() if status in (None, row.status))
+    return [outbox.shown(row) for row in islice(found, limit)]
+
+
+def failed(config: SessionConfig) -> list[str]:
+    """The ids of all that were given up, the oldest first.
+
+    Raises:
+        OpsError: the stage is not deployed.
+    """
+    views_of_stage.enter(config)
+    return [row.id for row in _all() if row.status == Status.FAILED][::-1]
+
+
+def redrive(config: SessionConfig, ids: Iterable[str]) -> Iterator[Redriven]:
+    """Send notifications once more that were given up, or whose channel had no webhook.
+
+    Raises:
+        OpsError: the stage is not deployed.
+    """
+    views_of_stage.enter(config)
+    from infra import delivery_queue, outbox  # noqa: PLC0415 - as above
+
+    for one in ids:
+        try:
+            row = outbox.find(outbox.NotificationId.parse(one))
+        except ValueError:
+            row = None
+        if row is None:
+            yield Redriven(one, "there is no such notification")
+        elif row.status == Status.FAILED and row.told is None:
+            yield Redriven(one, "what happened could not be read, so there is nothing to send")
+        elif outbox.redrive(row):
+            delivery_queue.enqueue([one])
+            yield Redriven(one)
+        else:
+            yield Redriven(one, f"it was not given up: it is {row.status}")
+
+
+def _all() -> "Iterator[Notification]":
+    from infra import outbox_listing  # noqa: PLC0415 - as above
+    from infra.settings import number  # noqa: PLC0415
+
+    return outbox_listing.in_order(outbox_listing.months(number("EVENT_RETENTION_DAYS", 90)))

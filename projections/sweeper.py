@@ -1,0 +1,185 @@
+"""The sweeper: every minute, what is due in the outbox, and what got lost on its way to Slack.
+
+What was held is looked at again: it is told, alone or with the others of its group, or held longer, or nobody is told
+any more. What is on its way and should have arrived is handed to the delivery queue once more. Each change happens only
+while the row is as it was read, so that two runs at the same time do what one would. What a run leaves, or a fault of
+the infrastructure, the next one finds.
+"""
+
+import json
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from itertools import groupby
+from math import ceil
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from domain.alerts import ALERTS, Alert
+from domain.notifications import Outcome, Terms, due
+from domain.told import AlertTold
+from infra import clients, history, outbox, outbox_listing
+from infra.aws_faults import INFRASTRUCTURE
+from infra.delivery_queue import enqueue
+from infra.event_store import DynamoDBEventStore, EventStore
+from infra.outbox import Move, Notification, Status
+from infra.settings import MAX_GROUP, QUEUED_AGAIN_SECONDS, SWEEP_ROWS, setting
+from infra.usage import report
+from projections.messages import told_of
+
+logger = Logger()
+
+
+class SweepError(RuntimeError):
+    """Some rows could not be looked at; the next run does."""
+
+
+def handler(event: object, context: object) -> None:  # noqa: ARG001
+    """Lambda entry point, invoked every minute.
+
+    Raises:
+        SweepError: a fault of the infrastructure held up some rows. The others are done.
+    """
+    now = int(time.time())
+    rows = [row for row in outbox_listing.due(now, SWEEP_ROWS) if _is_due(row, now)]
+    sweep = _Sweep(now)
+    queued = sweep.tell(row for row in rows if row.status == Status.HELD)
+    queued += sweep.bring_back(row for row in rows if _is_lost(row, now))
+    report()
+    logger.info("swept", extra={"due": len(rows), "queued": queued, "held_up": len(sweep.held_up)})
+    if sweep.held_up:
+        raise SweepError(f"{len(sweep.held_up)} notifications could not be looked at, such as {sweep.held_up[0]}")
+
+
+class _Sweep:
+    """One run.
+
+    Attributes:
+        held_up: the ids of rows that a fault of the infrastructure left as they are.
+    """
+
+    def __init__(self, now: int) -> None:
+        self.held_up: list[str] = []
+        self._now = now
+        self._alerts: dict[str, Alert | None] = {}
+
+    def tell(self, rows: Iterable[Notification]) -> int:
+        """Let go what was held, if it is still to be told. Returns how many deliveries that makes."""
+        ready = [row for row in rows if self._is_ready(row)]
+        return sum(self._let_go(together) for together in _groups(ready))
+
+    def bring_back(self, rows: Iterable[Notification]) -> int:
+        """Queue what got lost. Returns how many notifications that are."""
+        lost = list(rows)
+        if not self._queued(lost):
+            return 0
+        for row in lost:  # a crash here queues it once more, which harms nothing
+            actions = [Notification.due_at.set(self._now + QUEUED_AGAIN_SECONDS)]
+            self._moved([Move(row, actions, Notification.due_at == row.due_at)])
+        return len(lost)
+
+    def _is_ready(self, row: Notification) -> bool:
+        """Whether it is to be told now; what else becomes of it is done."""
+        try:
+            decision = due(told_of(row), _terms(row), self._alert(row), self._at) if row.terms else None
+        except INFRASTRUCTURE as error:
+            self._hold_up([row], "not looked at", error)
+            return False
+        except Exception as error:  # it must hold up no other, nor come back for ever
+            logger.exception("cannot be read", extra={"notification": row.id})
+            fault = f"it cannot be read ({type(error).__name__})"
+            failed = [Notification.status.set(Status.FAILED), Notification.error.set(fault), *outbox.not_due()]
+            self._moved([Move(row, failed, _unchanged(row))])
+            return False
+        if decision is None:
+            return True
+        actions: list[Any] = [Notification.reason.set(decision.reason)]
+        if decision.outcome is Outcome.HOLD and decision.until is not None:
+            actions.append(Notification.due_at.set(ceil(decision.until.timestamp())))
+        else:
+            actions += [Notification.status.set(Status.SUPPRESSED), *outbox.not_due()]
+        self._moved([Move(row, actions, _unchanged(row))])
+        return False
+
+    def _let_go(self, rows: Sequence[Notification]) -> int:
+        """Let rows go in one message: the first leads, the others are told with it."""
+        leader, *members = rows
+        ready = [*outbox.on_its_way(leader.key), Notification.terms.remove(), Notification.group.remove()]
+        if members:
+            ready.append(Notification.members.set(json.dumps([row.id for row in members])))
+        told = [
+            Notification.status.set(Status.GROUPED),
+            Notification.told_in.set(leader.id),
+            Notification.reason.set(f"told in one message with {len(members)} others"),
+            *outbox.not_due(),
+        ]
+        moves = [Move(leader, ready, _unchanged(leader)), *(Move(row, told, _unchanged(row)) for row in members)]
+        return int(self._moved(moves) and self._queued([leader]))
+
+    def _queued(self, rows: Sequence[Notification]) -> bool:
+        try:
+            enqueue([row.id for row in rows])
+        except INFRASTRUCTURE as error:  # the rows are found when they do not arrive
+            self._hold_up(rows, "not queued", error)
+            return False
+        return True
+
+    def _moved(self, moves: Sequence[Move]) -> bool:
+        """Whether the changes were made; another run may have been faster."""
+        try:
+            return outbox.moved_together(moves)
+        except INFRASTRUCTURE as error:
+            self._hold_up([move.row for move in moves], "not changed", error)
+            return False
+
+    def _hold_up(self, rows: Sequence[Notification], failure: str, error: Exception) -> None:
+        ids = [row.id for row in rows]
+        logger.error(failure, exc_info=error, extra={"notifications": ids[:10]})
+        self.held_up += ids
+
+    def _alert(self, row: Notification) -> Alert | None:
+        if not isinstance(told_of(row), AlertTold):
+            return None
+        if row.stream not in self._alerts:
+            self._alerts[row.stream] = history.load(_store(), ALERTS, row.stream).state
+        return self._alerts[row.stream]
+
+    @property
+    def _at(self) -> datetime:
+        return datetime.fromtimestamp(self._now, UTC)
+
+
+def _terms(row: Notification) -> Terms:
+    return Terms.model_validate_json(row.terms)
+
+
+def _groups(rows: Sequence[Notification]) -> Iterator[Sequence[Notification]]:
+    """Those that go into one message each."""
+    yield from ([row] for row in rows if not row.group)
+    grouped = sorted((row for row in rows if row.group), key=lambda row: (row.group, row.sk))
+    for _, of_group in groupby(grouped, key=lambda row: row.group):
+        together = list(of_group)
+        yield from (together[start : start + MAX_GROUP] for start in range(0, len(together), MAX_GROUP))
+
+
+def _is_due(row: Notification, now: int) -> bool:
+    """Whether it still is: the index is a moment behind."""
+    due_at: float | None = row.due_at  # PynamoDB's types leave out that it may be missing
+    return due_at is not None and due_at <= now
+
+
+def _is_lost(row: Notification, now: int) -> bool:
+    """Whether it is on its way and should have arrived; what a sender holds has not."""
+    abandoned = row.status == Status.SENDING and (row.lease_until or 0) < now
+    return row.status == Status.DECIDED or abandoned
+
+
+def _unchanged(row: Notification) -> Any:
+    return (Notification.status == row.status) & (Notification.due_at == row.due_at)
+
+
+@cache
+def _store() -> EventStore:
+    return DynamoDBEventStore(clients.dynamodb(), setting("EVENTS_TABLE"))

@@ -1,0 +1,491 @@
+"""From what happened to Slack: whatever ends a process, whatever Slack says, people are told once, and in time."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain.alerts import (
+    AlertAcknowledged,
+    AlertRecurred,
+    AlertResolved,
+    AlertSeverityChanged,
+    AlertSnoozed,
+    Ending,
+    Seen,
+)
+from domain.monitoring_config import Channel
+from domain.monitoring_rules import Match, QuietHours
+from domain.tasks import Priority, TaskAssigned, TaskCommented
+from infra import webhooks
+from infra.outbox import Notification, Status
+from infra.webhooks import Delivery
+from projections import sweeper
+from tests.in_memory import deployed
+from tests.in_memory.dynamodb import InMemoryDynamoDB
+from tests.in_memory.faults import CrashError, Fault, at_request
+from tests.unit.projections.telling import Telling, later, rule
+
+RESOLVED = AlertResolved(ending=Ending.SOURCE)
+
+
+@pytest.fixture
+def world(db: InMemoryDynamoDB, monkeypatch: pytest.MonkeyPatch) -> Telling:
+    return Telling(db, monkeypatch)
+
+
+def recurrence(*ids: str) -> AlertRecurred:
+    return AlertRecurred(seen=Seen(ids=ids or ("1-x",), count=1, first=1, last=1, order=2, rank=3))
+
+
+def refused(status: int, retry_after: int | None = None) -> Delivery:
+    return Delivery(sent=False, heals=True, retry_after=retry_after, error=f"Slack answered {status}")
+
+
+# ---- what is told
+
+
+def test_an_alert_is_told_when_it_opens_gets_worse_and_ends(world: Telling) -> None:
+    opened = world.opened(severity=2)
+    worse = world.happens("a", recurrence(), AlertSeverityChanged(old=2, new=4))
+    better = world.happens("a", recurrence("2-x"), AlertSeverityChanged(old=4, new=3))
+    over = world.happens("a", RESOLVED)
+    world.hear(opened, worse, better, over)
+    world.deliver()
+    assert [(row.about, row.severity, row.status, row.rule) for row in world.rows()] == [
+        ("opened", 2, "sent", "alerts"),
+        ("recurred", 2, "suppressed", None),
+        ("severity_raised", 4, "sent", "alerts"),
+        ("recurred", 4, "suppressed", None),
+        ("resolved", 3, "sent", "alerts"),
+    ]
+    assert len(world.posted) == 3
+    assert {row.stream for row in world.rows()} == {"alert#a"}
+
+
+def test_a_message_shows_the_monitoring_event_and_if_that_has_expired_what_the_alert_shows(world: Telling) -> None:
+    opened = world.opened()
+    world.hear(opened)
+    world.deliver()
+    assert "And how." in str(world.posted)
+    other = world.opened("b")
+    event = world.history.commits[-2]
+    table = world.db._tables["events"]
+    table.write(table.place_of({"pk": {"S": event.stream}, "sk": {"N": "1"}}), None)
+    world.hear(other)
+    world.deliver()
+    assert "b is broken" in str(world.posted[1])
+    assert "And how." not in str(world.posted[1])
+
+
+def test_a_task_is_told_when_it_is_made_and_assigned_and_not_when_it_is_commented(world: Telling) -> None:
+    task = world.history.task("t", title="Look at it", priority=Priority.LOW)
+    more = world.history.append("task#t", TaskAssigned(user_id="bob"), TaskCommented(comment_id="c", comment="Hm."))
+    world.hear(task, more)
+    world.deliver()
+    assert [(row.about, row.status) for row in world.rows()] == [
+        ("created", "sent"),
+        ("assigned", "sent"),
+        ("commented", "suppressed"),
+    ]
+    assert "Look at it" in str(world.posted[0])
+
+
+def test_nobody_is_named_in_a_message_or_a_row(world: Telling) -> None:
+    world.history.user("bob", "Bob Example")
+    task = world.history.task("t", assigned_user_id="bob", by="ann")
+    world.hear(task)
+    world.deliver()
+    assert "Bob" not in str(world.posted) + str(world.db.items("outbox"))
+
+
+# ---- once
+
+
+def test_the_same_records_again_and_backwards_and_a_replay_tell_nobody_anything(world: Telling) -> None:
+    commits = [world.opened(), world.happens("a", recurrence()), world.happens("a", RESOLVED), world.opened("b")]
+    world.hear(*commits[::-1])
+    world.hear(*commits)
+    world.deliver()
+    world.pass_time(5)
+    before = world.db.items("outbox")
+    world.now += 86_400
+    for commit in commits:
+        world.hear(commit, commit)
+    world.pass_time(5)
+    assert len(world.posted) == 3
+    assert world.db.items("outbox") == before
+
+
+def test_a_replay_after_the_rules_changed_tells_nobody_anything(world: Telling) -> None:
+    commits = [world.opened(), world.opened("minor", severity=1)]
+    world.hear(*commits)
+    world.deliver()
+    world.configure(rule(channels=("pager", "default")))
+    world.hear(*commits)
+    world.pass_time(5)
+    assert len(world.posted) == 1
+    assert world.statuses() == ["sent", "suppressed"]
+
+
+def test_a_decision_for_several_channels_is_kept_as_a_whole(world: Telling) -> None:
+    world.configure(rule(channels=("default", "pager")))
+    world.hear(world.opened())
+    world.deliver()
+    assert sorted(message["url"][-1] for message in world.posted) == ["1", "2"]
+    assert world.statuses() == ["sent", "sent"]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_in_whatever_order_and_however_often_commits_come_each_is_told_once(data: st.DataObject) -> None:
+    with InMemoryDynamoDB(deployed.tables()).installed() as db, pytest.MonkeyPatch.context() as patched:
+        world = Telling(db, patched)
+        commits = [
+            world.opened(severity=2),
+            world.happens("a", recurrence(), AlertSeverityChanged(old=2, new=4)),
+            world.opened("b", severity=1),
+            world.happens("a", RESOLVED),
+            world.history.task("t"),
+        ]
+        handed = data.draw(st.lists(st.sampled_from(range(len(commits))), max_size=8).map(tuple))
+        order = [*handed, *data.draw(st.permutations(range(len(commits))))]
+        for size in data.draw(st.lists(st.integers(1, 4), min_size=len(order), max_size=len(order))):
+            batch, order = order[:size], order[size:]
+            if batch:
+                world.hear(*(commits[number] for number in batch))
+                world.deliver()
+        world.settle()
+        assert [(row.about, row.severity, row.status) for row in world.rows()] == [
+            ("opened", 2, "sent"),
+            ("recurred", 2, "suppressed"),
+            ("severity_raised", 4, "sent"),
+            ("opened", 1, "suppressed"),
+            ("resolved", 4, "sent"),
+            ("created", None, "sent"),
+        ]
+        assert len(world.posted) == 4
+
+
+def scenario(world: Telling, kind: str) -> None:
+    match kind:
+        case "at once":
+            world.hear(world.opened())
+        case "two channels":
+            world.configure(rule(channels=("default", "pager")))
+            world.hear(world.opened())
+        case "held":
+            world.configure(rule(only_if_open_after_minutes=3))
+            world.hear(world.opened())
+        case "grouped":
+            world.configure(rule(group_within_minutes=3))
+            world.hear(*(world.opened(name) for name in "abc"))
+        case "too many":
+            world.configure(rule(), channels=(Channel(name="default", rate_per_minute=1),))
+            world.hear(*(world.opened(name) for name in "abc"))
+        case "refused":
+            world.answers = [refused(500), refused(429, 70)]
+            world.hear(world.opened())
+
+
+KINDS = ["at once", "two channels", "held", "grouped", "too many", "refused"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_wherever_a_process_ends_the_message_arrives_and_twice_only_if_it_ended_before_the_mark(
+    monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    steps, posts = lived_through(monkeypatch, kind, None)
+    for number, step in enumerate(steps):
+        posted = lived_through(monkeypatch, kind, number)[1]
+        unmarked = "after post" in {step, steps[number - 1] if step == "before UpdateItem" else None}
+        assert posted == posts + unmarked, (number, step)
+
+
+def lived_through(monkeypatch: pytest.MonkeyPatch, kind: str, crash_at: int | None) -> tuple[list[str], int]:
+    """Let something happen, with a process that ends at a step. Returns the steps taken, and how many posts arrived."""
+    with InMemoryDynamoDB(deployed.tables()).installed() as db, monkeypatch.context() as patched:
+        world = Telling(db, patched)
+        world.steps.crash_at = crash_at
+        scenario(world, kind)
+        world.settle()
+        assert Status.SENT in set(world.statuses()) <= {Status.SENT, Status.GROUPED}, (crash_at, world.statuses())
+        return world.steps.taken, len(world.posted)
+
+
+# ---- when
+
+
+def test_slack_that_is_busy_gets_the_message_once_and_not_before_the_time_that_it_asks_for(world: Telling) -> None:
+    world.answers = [refused(500), refused(500), refused(429, 600)]
+    world.hear(world.opened())
+    began = world.now
+    world.pass_time(9, step=1)
+    assert (world.posted, world.answers) == ([], [])
+    world.pass_time(5, step=1)
+    (row,) = world.rows()
+    assert (row.status, row.attempts) == ("sent", 4)
+    assert world.posted_at[0] >= began + 600
+    assert len(world.posted) == 1
+
+
+def test_what_is_over_before_its_time_is_not_told_nor_is_its_end(world: Telling) -> None:
+    world.configure(rule(only_if_open_after_minutes=10))
+    world.hear(world.opened())
+    assert world.statuses() == ["held"]
+    world.pass_time(5)
+    world.hear(world.happens("a", RESOLVED))
+    world.pass_time(10)
+    assert world.posted == []
+    assert world.statuses() == ["suppressed", "suppressed"]
+    assert [row.reason for row in world.rows()] == [
+        "it was over before its time came",
+        "it was open for less than 10 minutes, so nobody knows of it",
+    ]
+
+
+def test_what_stays_open_is_told_when_its_time_has_come_and_so_is_its_end(world: Telling) -> None:
+    world.configure(rule(only_if_open_after_minutes=10))
+    world.hear(world.opened())
+    world.pass_time(9)
+    assert world.posted == []
+    world.pass_time(2)
+    world.hear(world.happens("a", RESOLVED))
+    world.pass_time(1)
+    assert [row.status for row in world.rows()] == ["sent", "sent"]
+    assert len(world.posted) == 2
+
+
+def test_quiet_hours_end_in_the_morning(world: Telling) -> None:
+    quiet = QuietHours.model_validate({"from": "11:00", "to": "12:30"})
+    world.configure(rule(quiet_hours=quiet))
+    world.hear(world.opened())
+    world.pass_time(29)
+    assert (world.posted, world.statuses()) == ([], ["held"])
+    world.pass_time(2)
+    assert (len(world.posted), world.statuses()) == (1, ["sent"])
+
+
+def test_a_snooze_keeps_everything_quiet_and_its_end_is_told_if_it_is_still_open(world: Telling) -> None:
+    commits = [world.opened(), world.happens("a", AlertSnoozed(until=later(world, 30)), by="ann")]
+    world.hear(*commits)
+    world.deliver()
+    assert len(world.posted) == 1
+    world.hear(world.happens("a", recurrence(), AlertSeverityChanged(old=3, new=5)))
+    world.pass_time(29)
+    assert len(world.posted) == 1
+    world.pass_time(2)
+    assert [(row.about, row.status) for row in world.rows()] == [
+        ("opened", "sent"),
+        ("still_open", "sent"),
+        ("recurred", "suppressed"),
+        ("severity_raised", "suppressed"),
+    ]
+    assert len(world.posted) == 2
+
+
+def test_a_snooze_that_is_made_longer_is_told_at_its_last_end_only(world: Telling) -> None:
+    world.hear(world.opened(), world.happens("a", AlertSnoozed(until=later(world, 10))))
+    world.hear(world.happens("a", AlertSnoozed(until=later(world, 20))))
+    world.pass_time(15)
+    assert len(world.posted) == 1
+    world.pass_time(10)
+    assert [row.status for row in world.rows()] == ["sent", "suppressed", "sent"]
+    assert world.posted_at[1] >= world.posted_at[0] + 1200
+
+
+def test_what_comes_within_a_window_is_told_in_one_message(world: Telling) -> None:
+    world.configure(rule(group_within_minutes=5))
+    world.hear(world.opened("a"), world.opened("b"))
+    world.pass_time(2)
+    world.hear(world.opened("c"))
+    world.pass_time(4)
+    assert len(world.posted) == 1
+    assert all(f"{name} is broken" in str(world.posted[0]) for name in "abc")
+    leader, *others = world.rows()
+    assert leader.status == "sent"
+    assert {(row.status, row.told_in) for row in others} == {("grouped", leader.id)}
+    world.hear(world.opened("d"))
+    world.pass_time(6)
+    assert len(world.posted) == 2
+
+
+def test_a_member_that_cannot_be_read_spoils_no_group(world: Telling) -> None:
+    world.configure(rule(group_within_minutes=5))
+    world.hear(world.opened("a"), world.opened("b"), world.opened("c"))
+    spoilt = world.rows()[1]
+    spoilt.update(actions=[Notification.told.set("{}")])
+    world.pass_time(6)
+    assert world.statuses() == ["sent", "failed", "grouped"]
+    assert len(world.posted) == 1
+
+
+def test_a_large_group_goes_in_messages_of_a_hundred(world: Telling) -> None:
+    world.configure(rule(group_within_minutes=60))
+    world.hear(*(world.opened(str(number)) for number in range(130)))
+    world.pass_time(65)
+    assert sorted(world.statuses()) == ["grouped"] * (130 - len(world.posted)) + ["sent"] * len(world.posted)
+    assert 2 <= len(world.posted) <= 5
+
+
+def test_a_channel_gets_no_more_than_its_messages_of_a_minute_and_the_others_in_the_next_ones(world: Telling) -> None:
+    world.configure(
+        rule("pager", match=Match(text="pager"), channels=("pager",)),
+        rule(),
+        channels=(Channel(name="default", rate_per_minute=3), Channel(name="pager", rate_per_minute=3)),
+    )
+    world.hear(*(world.opened(str(number)) for number in range(10)), world.opened("pager"))
+    world.deliver()
+    assert len(world.posted) == 4
+    assert Counter(world.statuses()) == {"sent": 4, "held": 7}
+    held = next(row for row in world.rows() if row.status == "held")
+    assert (held.attempts, held.reason) == (0, "the channel has had its 3 messages of this minute")
+    assert world.queue.waiting == {}
+    world.settle()
+    assert len(world.posted) == 11
+    by_minute = Counter(int(at // 60) for at in world.posted_at)
+    assert max(by_minute.values()) <= 4
+    assert {row.attempts for row in world.rows()} == {1}
+
+
+# ---- what gets lost, and who comes at the same time
+
+
+def test_a_decision_that_never_reached_the_queue_is_queued_after_two_minutes(world: Telling) -> None:
+    world.hear(world.opened())
+    world.queue.waiting.clear()
+    world.pass_time(1)
+    assert world.statuses() == ["decided"]
+    world.pass_time(2)
+    assert world.statuses() == ["sent"]
+
+
+def test_a_delivery_that_the_queue_gave_up_is_brought_back(world: Telling) -> None:
+    world.answers = [refused(503, 3600)]
+    world.hear(world.opened())
+    world.deliver()
+    world.queue.waiting.clear()
+    world.pass_time(59)
+    assert world.posted == []
+    world.pass_time(5)
+    assert world.statuses() == ["sent"]
+
+
+def test_a_queue_that_is_only_slow_is_not_filled_again_and_again(world: Telling) -> None:
+    world.hear(*(world.opened(str(number)) for number in range(5)))
+    for _ in range(15):
+        world.now += 60
+        world.sweep()
+    assert len(world.queue.waiting) == 10
+
+
+def test_senders_that_die_again_and_again_end_in_a_failure_that_people_see(
+    world: Telling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(*_: Any) -> None:
+        raise CrashError
+
+    monkeypatch.setattr(webhooks, "post", dies)
+    world.hear(world.opened())
+    world.settle(most_minutes=60)
+    (row,) = world.rows()
+    assert (row.status, row.error) == ("failed", "given up: no sender survived 9 attempts")
+
+
+@pytest.mark.parametrize("other_at", range(24))
+def test_two_sweepers_at_the_same_time_do_what_one_would(world: Telling, other_at: int) -> None:
+    world.configure(rule("grouped", match=Match(text="group"), group_within_minutes=5), rule(group_within_minutes=None))
+    world.hear(world.opened("group1"), world.opened("group2"), world.opened("alone"))
+    world.queue.waiting.clear()
+    world.now += 360
+    steps = 0
+
+    def other(_operation: str) -> None:
+        nonlocal steps
+        steps += 1
+        if steps == other_at + 1:
+            world.sweep()
+
+    world.db.before_request = other
+    world.sweep()
+    world.deliver()
+    world.pass_time(5)
+    assert sorted(world.statuses()) == ["grouped", "sent", "sent"]
+    assert len(world.posted) == 2
+
+
+def test_a_fault_holds_up_its_row_until_the_next_run_and_no_other(world: Telling) -> None:
+    world.configure(rule(only_if_open_after_minutes=1))
+    world.hear(world.opened("a"), world.opened("b"))
+    world.now += 120
+    with world.db.metered() as used:
+        world.db.faults = at_request(5, Fault.THROTTLED)
+        with pytest.raises(sweeper.SweepError, match="1 notifications"):
+            sweeper.handler({}, None)
+    assert used.calls["Query"] == 6
+    assert sorted(world.statuses()) == ["decided", "held"]
+    world.settle()
+    assert world.statuses() == ["sent", "sent"]
+
+
+def test_an_alert_that_cannot_be_read_fails_its_row_and_holds_up_no_other(world: Telling) -> None:
+    world.configure(rule(only_if_open_after_minutes=1))
+    world.hear(world.opened("a"), world.opened("b"))
+    world.history.append_encoded("alert#a", "no json")
+    world.settle()
+    assert world.statuses() == ["failed", "sent"]
+    assert "cannot be read" in (world.rows()[0].error or "")
+
+
+def test_nothing_is_left_in_the_index_of_what_is_due(world: Telling) -> None:
+    world.configure(rule(only_if_open_after_minutes=1))
+    world.answers = [refused(500), Delivery(sent=False, error="Slack answered 404")]
+    world.hear(world.opened("a"), world.opened("b"))
+    world.settle()
+    assert sorted(world.statuses()) == ["failed", "sent"]
+    assert not [item for item in world.db.items("outbox") if "due_partition" in item]
+
+
+def test_what_is_held_for_long_does_not_expire_before_its_time(world: Telling, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EVENT_RETENTION_DAYS", "1")
+    world.hear(world.opened(), world.happens("a", AlertSnoozed(until=later(world, 20 * 1440))))
+    _, held = world.rows()
+    assert held.ttl > held.due_at
+
+
+# ---- what it costs
+
+
+def test_calls_and_units_of_a_decision_that_is_sent_at_once(world: Telling) -> None:
+    commit = world.opened()
+    with world.db.metered() as used:
+        world.hear(commit)
+    # The config, the monitoring event, what was decided before; the decision.
+    assert used.calls == {"Query": 3, "PutItem": 1}
+    with world.db.metered() as used:
+        world.deliver()
+    # Lease, the channel's minute, mark.
+    assert used.calls == {"UpdateItem": 3}
+    again = world.happens("a", recurrence(f"1-{'0' * 36}"))
+    with world.db.metered() as used:
+        world.hear(again)
+    # The alert before, its monitoring event, what was decided before; the config is known.
+    assert used.calls == {"Query": 3, "PutItem": 1}
+    assert used.write_units["outbox"] == 2  # the row and its place in the index of its alert
+
+
+def test_what_nobody_is_ever_told_of_costs_nothing(world: Telling) -> None:
+    world.hear(world.opened())
+    acknowledged = world.happens("a", AlertAcknowledged(), by="ann")
+    user = world.history.user("bob", "Bob Example")
+    with world.db.metered() as used:
+        world.hear(acknowledged, user)
+    assert not used.calls
+
+
+def test_an_idle_minute_costs_a_query_for_each_partition(world: Telling) -> None:
+    with world.db.metered() as used:
+        world.sweep()
+    assert used.calls == {"Query": 4}

@@ -22,7 +22,7 @@ from schemathesis.config import SchemathesisConfig
 from domain.alerts import alert_id
 from domain.permissions import Role
 from ops import openapi
-from tests.e2e.system import Api, Person, System, alarm, unique, wait_for
+from tests.e2e.system import Api, Person, Slack, System, alarm, unique, wait_for
 
 CONFIG: dict[str, Any] = {
     "generation": {"deterministic": True, "database": "none"},
@@ -75,7 +75,7 @@ def send(case: Case, api: Api, known: Mapping[str, str], who: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def known(system: System, admin: Api) -> dict[str, str]:
+def known(system: System, admin: Api, slack: Slack) -> dict[str, str]:
     """Ids of what exists, by the parameter that names it; for what removes it, by operation."""
     tasks = [created(admin, "/tasks", {"title": unique("task"), "description": "To be changed."}) for _ in range(2)]
     config = {
@@ -86,8 +86,10 @@ def known(system: System, admin: Api) -> dict[str, str]:
     }
     people = [system.register(unique("Person")).id for _ in range(2)]
     name = unique("contract")
+    slack.answers[name] = [404]
     system.hand_in(alarm(name))
     (event,) = wait_for(lambda: admin.events(name))
+    (told,) = wait_for(lambda: admin.notifications(name), lambda found: [one["status"] for one in found] == ["failed"])
     return {
         "task_id": tasks[0],
         "DELETE /tasks/{task_id}": tasks[1],
@@ -96,6 +98,8 @@ def known(system: System, admin: Api) -> dict[str, str]:
         "event_id": event["id"],
         "alert_id": alert_id(event["fingerprint"]),
         "config_id": created(admin, "/config/aws", config),
+        "notification_id": told["id"],
+        "day": "2026-01-01",
     }
 
 

@@ -19,10 +19,12 @@ from domain.alerts import (
 from domain.monitoring_config import Channel
 from domain.monitoring_rules import Match, QuietHours
 from domain.tasks import Priority, TaskAssigned, TaskCommented
+from domain.told import AlertTold
 from infra import webhooks
 from infra.outbox import Notification, Status
 from infra.webhooks import Delivery
 from projections import sweeper
+from projections.messages import told_of
 from tests.in_memory import deployed
 from tests.in_memory.dynamodb import InMemoryDynamoDB
 from tests.in_memory.faults import CrashError, Fault, at_request
@@ -80,6 +82,14 @@ def test_a_message_shows_the_monitoring_event_and_if_that_has_expired_what_the_a
     assert "And how." not in str(world.posted[1])
 
 
+def test_each_event_is_told_with_the_alert_as_it_was_then(world: Telling) -> None:
+    world.configure(rule())
+    commits = [world.opened(), world.happens("a", recurrence()), world.happens("a", recurrence("2-x"), RESOLVED)]
+    world.hear(*commits[::-1])
+    told = [told_of(row) for row in world.rows()]
+    assert [one.count for one in told if isinstance(one, AlertTold)] == [1, 2, 3, 3]
+
+
 def test_a_task_is_told_when_it_is_made_and_assigned_and_not_when_it_is_commented(world: Telling) -> None:
     task = world.history.task("t", title="Look at it", priority=Priority.LOW)
     more = world.history.append("task#t", TaskAssigned(user_id="bob"), TaskCommented(comment_id="c", comment="Hm."))
@@ -119,11 +129,12 @@ def test_the_same_records_again_and_backwards_and_a_replay_tell_nobody_anything(
     assert world.db.items("outbox") == before
 
 
-def test_a_replay_after_the_rules_changed_tells_nobody_anything(world: Telling) -> None:
+@pytest.mark.parametrize("channels", [("pager",), ("pager", "default"), ("default",)])
+def test_a_replay_after_the_rules_changed_tells_nobody_anything(world: Telling, channels: tuple[str, ...]) -> None:
     commits = [world.opened(), world.opened("minor", severity=1)]
     world.hear(*commits)
     world.deliver()
-    world.configure(rule(channels=("pager", "default")))
+    world.configure(rule(channels=channels))
     world.hear(*commits)
     world.pass_time(5)
     assert len(world.posted) == 1
@@ -407,6 +418,7 @@ def test_two_sweepers_at_the_same_time_do_what_one_would(world: Telling, other_a
         steps += 1
         if steps == other_at + 1:
             world.sweep()
+            world.deliver()
 
     world.db.before_request = other
     world.sweep()

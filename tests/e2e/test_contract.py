@@ -10,7 +10,7 @@ The requests are the same in every run. Ids of things that exist are mixed into 
 import itertools
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 import pytest
@@ -101,6 +101,27 @@ def known(system: System, admin: Api, slack: Slack) -> dict[str, str]:
         "notification_id": told["id"],
         "day": "2026-01-01",
     }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def as_it_was(system: System, admin: Api) -> Iterator[None]:
+    """Cases replace the monitoring config and register AWS configs; other tests, and the functions, go by these."""
+    before = admin.get("/config/monitoring")
+    yield
+    assert admin.call("PUT", "/config/monitoring", before).status == 200
+    for config in admin.all("/config/aws?limit=200"):
+        if config["is_active"]:
+            stopped = admin.call("PUT", f"/config/aws/{config['id']}", {"is_active": False})
+            assert stopped.status == 200, stopped
+    wait_for(lambda: told_of_an_alarm(system, admin), lambda status: status != "suppressed", deadline=40)
+
+
+def told_of_an_alarm(system: System, admin: Api) -> str:
+    """What becomes of the news of an alarm by the config that the functions have in hand."""
+    name = unique("afterwards")
+    system.hand_in(alarm(name))
+    (told,) = wait_for(lambda: admin.notifications(name))
+    return str(told["status"])
 
 
 def created(admin: Api, path: str, body: dict[str, Any]) -> str:

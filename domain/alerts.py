@@ -3,7 +3,7 @@
 import uuid
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 from pydantic import Field
 
@@ -16,6 +16,9 @@ from domain.value import Value
 
 RECENT = 25
 """Of the monitoring events that were counted an alert's state remembers the last 25 to 50; its stream knows all."""
+
+PROGRESS_RANK = 1
+"""The rank of news that tell neither of a problem nor of its end; see `domain.correlation`."""
 
 MAX_WAITING = 1_000
 """The most occurrences that the monitoring config can ask for before an alert opens."""
@@ -40,6 +43,10 @@ class Ending(StrEnum):
     SOURCE = "source"
     PERSON = "person"
     MINOR = "minor"
+
+
+Moment: TypeAlias = tuple[int, int]
+"""The source's order, and the rank that decides between two of the same order."""
 
 
 class Face(Value):
@@ -77,6 +84,10 @@ class Seen(Value):
     rank: int
     status: str | None = None
 
+    @property
+    def moment(self) -> Moment:
+        return self.order, self.rank
+
 
 class Alert(Value):
     """An alert as its events tell it.
@@ -96,7 +107,9 @@ class Alert(Value):
         older: those before them.
         older_at: until when these were counted.
         forgotten_at: until when those were counted that are among neither any more.
-        waiting: when the occurrences were published that have not made it open yet.
+        latest: order and rank of the newest news of any kind, whose status is shown.
+        ended: order and rank of the newest news that the problem is over; what is not newer is past.
+        waiting: order, and time of publication, of the occurrences that have not made it open yet.
         task_ids: of the tasks made from it.
     """
 
@@ -124,7 +137,9 @@ class Alert(Value):
     older: tuple[str, ...] = ()
     older_at: datetime | None = None
     forgotten_at: datetime | None = None
-    waiting: tuple[int, ...] = ()
+    latest: Moment = (0, 0)
+    ended: Moment | None = None
+    waiting: tuple[tuple[int, int], ...] = ()
     task_ids: tuple[str, ...] = ()
     created_at: datetime
     updated_at: datetime
@@ -142,14 +157,14 @@ class AlertNoticed(DomainEvent):
     """Monitoring events of an alert that is not open and does not open by them. May be a stream's first event.
 
     Attributes:
-        waiting: when the occurrences were published that wait for others to make it open; none when it says that the
-            problem is over, and no occurrence waits any more.
+        waiting: order, and time of publication, of the occurrences that wait for others to make it open; none when it
+            says that the problem is over, and no older occurrence waits any more.
     """
 
     fingerprint: str
     seen: Seen
     face: Face
-    waiting: tuple[int, ...] = ()
+    waiting: tuple[tuple[int, int], ...] = ()
 
 
 @event_type("alert.opened", 1)
@@ -294,6 +309,7 @@ def evolve(alert: Alert | None, recorded: Recorded) -> Alert:
             raise ValueError(f"{event.name} before alert.noticed or alert.opened")
         seen = event.seen
         new: dict[str, Any] = {"fingerprint": event.fingerprint, "order": seen.order, "rank": seen.rank}
+        new["latest"] = seen.moment
         alert = Alert(**new, face=event.face, status=seen.status, created_at=at, updated_at=at)
     changes = {**_seen(alert, getattr(event, "seen", None), at), **_changes(alert, recorded)}
     return alert.model_copy(update={**changes, "updated_at": at})
@@ -320,9 +336,7 @@ def _changes(alert: Alert, recorded: Recorded) -> dict[str, Any]:
         case AlertOpened() | AlertReopened():
             changes = _opened_again(alert, event, at)
         case AlertNoticed():
-            waiting = (*alert.waiting, *event.waiting)[-MAX_WAITING:] if event.waiting else ()
-            unknown = event.waiting or alert.state is AlertState.UNOPENED  # what is over still shows what it was
-            changes = {"face": event.face if unknown else alert.face, "waiting": waiting}
+            changes = _noticed(alert, event)
         case AlertRecurred():
             changes = {"face": event.face or alert.face}
         case AlertSeverityChanged():
@@ -330,13 +344,26 @@ def _changes(alert: Alert, recorded: Recorded) -> dict[str, Any]:
         case AlertResolved():
             changes = {"state": AlertState.RESOLVED, "resolved_at": at, "ending": event.ending}
             changes["resolved_by"] = recorded.by
-        case AlertProgressed():  # what is older may still say that the problem is over
-            changes = {"order": alert.order, "rank": alert.rank}
-        case AlertSurfaced():
+            changes["ended"] = event.seen.moment if event.seen else (alert.order, alert.rank)
+        case AlertProgressed() | AlertSurfaced():
             pass
         case _:
             changes = _by_people(alert, recorded)
     return changes
+
+
+def _noticed(alert: Alert, event: AlertNoticed) -> dict[str, Any]:
+    """What changes when an alert is not open and does not open."""
+    moment = event.seen.moment
+    if event.waiting:
+        return {"face": event.face, "waiting": (*alert.waiting, *event.waiting)[-MAX_WAITING:]}
+    # What is over still shows what it was.
+    unknown = alert.state is AlertState.UNOPENED and moment >= (alert.order, alert.rank)
+    return {
+        "face": event.face if unknown else alert.face,
+        "ended": max(alert.ended or moment, moment),
+        "waiting": tuple(one for one in alert.waiting if one[0] > moment[0]),
+    }
 
 
 def _by_people(alert: Alert, recorded: Recorded) -> dict[str, Any]:
@@ -373,8 +400,11 @@ def _seen(alert: Alert, seen: Seen | None, at: datetime) -> dict[str, Any]:
         changes["count"] = alert.count + seen.count
         changes["first_seen"] = seen.first if alert.first_seen is None else min(alert.first_seen, seen.first)
         changes["last_seen"] = seen.last if alert.last_seen is None else max(alert.last_seen, seen.last)
-    if (seen.order, seen.rank) >= (alert.order, alert.rank):
-        changes |= {"order": seen.order, "rank": seen.rank, "status": seen.status}
+    if seen.moment >= alert.latest:
+        changes |= {"latest": seen.moment, "status": seen.status}
+    # News of how it goes on tell nothing of whether there is a problem: what is older may still do so.
+    if seen.rank != PROGRESS_RANK and seen.moment >= (alert.order, alert.rank):
+        changes |= {"order": seen.order, "rank": seen.rank}
     return changes
 
 

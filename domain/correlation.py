@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from domain.alerts import (
     ALERTS,
+    PROGRESS_RANK,
     Alert,
     AlertNoticed,
     AlertOpened,
@@ -22,6 +23,7 @@ from domain.alerts import (
     AlertSurfaced,
     Ending,
     Face,
+    Moment,
     Seen,
 )
 from domain.commit import Recorded
@@ -36,7 +38,7 @@ CLOCK_MARGIN = timedelta(minutes=1)
 
 # Of two monitoring events of the same moment the one that tells of a problem counts as the newer: an alert that is open
 # in vain is a smaller evil than one that is not.
-_RANKS = {Verdict.OVER: 0, Verdict.PROGRESS: 1, Verdict.MINOR: 2, Verdict.PROBLEM: 3}
+_RANKS = {Verdict.OVER: 0, Verdict.PROGRESS: PROGRESS_RANK, Verdict.MINOR: 2, Verdict.PROBLEM: 3}
 
 
 class Occurrence(NamedTuple):
@@ -57,6 +59,10 @@ class Occurrence(NamedTuple):
     @property
     def rank(self) -> int:
         return _RANKS[self.judged.verdict]
+
+    @property
+    def moment(self) -> Moment:
+        return self.mapped.order, self.rank
 
 
 def doubtful(alert: Alert | None, occurrences: Iterable[Occurrence]) -> list[Occurrence]:
@@ -99,51 +105,54 @@ def correlate(
 
 
 def _decide(alert: Alert | None, one: Occurrence, thresholds: Thresholds) -> Iterable[DomainEvent]:
+    if alert is None or alert.state is not AlertState.OPEN:
+        return _while_not_open(alert, one, thresholds)
+    verdict = one.judged.verdict
+    if verdict is Verdict.PROGRESS:
+        return (AlertProgressed(seen=_seen(one)),) if one.moment > alert.latest else ()
     newest = _is_newest(alert, one)
-    if one.judged.verdict is not Verdict.PROBLEM:
-        return _other_news(alert, one) if newest else ()
+    if verdict is not Verdict.PROBLEM:
+        ending = Ending.SOURCE if verdict is Verdict.OVER else Ending.MINOR
+        return (AlertResolved(ending=ending, seen=_seen(one)),) if newest else ()
+    if alert.remembers(one.id):
+        return ()
+    return _recurrence(alert, one) if newest else (AlertRecurred(seen=_seen(one)),)
+
+
+def _while_not_open(alert: Alert | None, one: Occurrence, thresholds: Thresholds) -> Iterable[DomainEvent]:
+    verdict, ended = one.judged.verdict, alert.ended if alert else None
+    past = ended is not None and one.moment <= ended
+    if verdict is Verdict.PROGRESS:
+        return ()
+    if verdict is not Verdict.PROBLEM:
+        # Remembered, so that the problem that is over does not open an alert when news of it arrive late.
+        return () if past else (AlertNoticed(fingerprint=one.mapped.fingerprint, seen=_seen(one), face=_face(one)),)
     if alert is not None and alert.remembers(one.id):
         return ()
-    if alert is not None and not newest:
-        return (AlertRecurred(seen=_seen(one)),)
-    if alert is not None and alert.state is AlertState.OPEN:
-        return _recurrence(alert, one)
-    return (_opening(alert, one, thresholds),)
+    return (AlertRecurred(seen=_seen(one)),) if past else (_opening(alert, one, thresholds),)
 
 
-def _other_news(alert: Alert | None, one: Occurrence) -> Iterable[DomainEvent]:
-    """What news do that tell of no problem, or of one that is too small."""
-    verdict, is_open = one.judged.verdict, alert is not None and alert.state is AlertState.OPEN
-    if verdict is Verdict.PROGRESS:
-        return (AlertProgressed(seen=_seen(one)),) if is_open else ()
-    if is_open:
-        return (AlertResolved(ending=Ending.SOURCE if verdict is Verdict.OVER else Ending.MINOR, seen=_seen(one)),)
-    # Remembered, so that the problem that is over does not open an alert when news of it arrive late.
-    return (AlertNoticed(fingerprint=one.mapped.fingerprint, seen=_seen(one), face=_face(one)),)
-
-
-def _is_newest(alert: Alert | None, one: Occurrence) -> bool:
-    if alert is None:
-        return True
-    known, this = (alert.order, alert.rank), (one.mapped.order, one.rank)
+def _is_newest(alert: Alert, one: Occurrence) -> bool:
+    known = (alert.order, alert.rank)
     # Several sources tell of one finding at the same moment; the one that takes it most seriously is believed.
     graver = one.judged.verdict is Verdict.PROBLEM and one.judged.severity > alert.severity
-    return this > known or (this == known and graver)
+    return one.moment > known or (one.moment == known and graver)
 
 
 def _opening(alert: Alert | None, one: Occurrence, thresholds: Thresholds) -> DomainEvent:
     waiting = alert.waiting if alert else ()
-    since = one.published_at - thresholds.seconds
-    if sum(at > since for at in waiting) + 1 < thresholds.occurrences:
+    times = sorted([one.published_at, *(at for _, at in waiting)])
+    first_of_enough = zip(times, times[thresholds.occurrences - 1 :], strict=False)
+    face = _face(one) if alert is None or not waiting or one.moment >= (alert.order, alert.rank) else alert.face
+    fingerprint, seen = one.mapped.fingerprint, _seen(one)
+    if not any(last - first < thresholds.seconds for first, last in first_of_enough):
         return AlertNoticed(
-            fingerprint=one.mapped.fingerprint, seen=_seen(one), face=_face(one), waiting=(one.published_at,)
+            fingerprint=fingerprint, seen=seen, face=face, waiting=((one.mapped.order, one.published_at),)
         )
     severity, config = one.judged.severity, one.judged.config
     if alert is None or not alert.openings:
-        return AlertOpened(
-            fingerprint=one.mapped.fingerprint, seen=_seen(one), face=_face(one), severity=severity, config=config
-        )
-    return AlertReopened(seen=_seen(one), face=_face(one), severity=severity, config=config)
+        return AlertOpened(fingerprint=fingerprint, seen=seen, face=face, severity=severity, config=config)
+    return AlertReopened(seen=seen, face=face, severity=severity, config=config)
 
 
 def _recurrence(alert: Alert, one: Occurrence) -> Iterable[DomainEvent]:
@@ -170,7 +179,7 @@ def _merged(before: DomainEvent, event: DomainEvent) -> DomainEvent | None:
 
 
 def _both(before: Seen, after: Seen) -> Seen:
-    newest = max(before, after, key=lambda seen: (seen.order, seen.rank))
+    newest = after if after.moment >= before.moment else before
     return Seen(
         ids=(*before.ids, *after.ids),
         count=before.count + after.count,

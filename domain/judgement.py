@@ -55,8 +55,7 @@ def judge(mapped: MappedEvent, config: MonitoringConfig, version: int) -> Judgem
     facts = matchable(mapped)
     rule = next((rule for rule in service.severity_rules if matches(rule.match, facts)), None)
     severity = rule.severity if rule else mapped.severity
-    facts = facts.model_copy(update={"severity": severity})
-    if not _takes(service.resource_filters, facts):
+    if not _watched(mapped, severity, service.resource_filters, facts):
         verdict = Verdict.FILTERED
     else:
         verdict = _verdict(mapped.state, severity, service.thresholds)
@@ -93,6 +92,14 @@ def _service(mapped: MappedEvent, config: MonitoringConfig) -> ServiceConfig | N
     if name is None:
         return _UNKNOWN_SERVICE
     return next((service for service in config.services if service.service_name == name), None)
+
+
+def _watched(mapped: MappedEvent, severity: int, filters: tuple[ResourceFilter, ...], facts: Matchable) -> bool:
+    """Whether the resource filters let an event in."""
+    # The end of a problem is not as severe as the problem was, mostly 0: it is let in if a problem of any severity
+    # would be, or an alert that a filter by severity let open would never end.
+    severities = range(6) if mapped.state is State.RESOLVED else (severity,)
+    return any(_takes(filters, facts.model_copy(update={"severity": one})) for one in severities)
 
 
 def _takes(filters: tuple[ResourceFilter, ...], facts: Matchable) -> bool:

@@ -214,7 +214,11 @@ def decided(commit_id: str) -> list[Notification]:
 
 
 def keep(rows: Sequence[Notification]) -> bool:
-    """Keep the decisions on one domain event, all or none. Returns whether they are kept: False if there are some."""
+    """Keep the decisions on one domain event, all or none. Returns whether they are kept: False if there are some.
+
+    Raises:
+        TransactWriteError: likewise PutError; a fault, or another transaction that wants to keep them and may yet fail.
+    """
     try:
         if len(rows) == 1:
             rows[0].save(condition=Notification.pk.does_not_exist())
@@ -227,7 +231,7 @@ def keep(rows: Sequence[Notification]) -> bool:
             raise
         return False
     except TransactWriteError as error:
-        if not _refused(error):
+        if "ConditionalCheckFailed" not in _codes(error):
             raise
         return False
     return True
@@ -382,8 +386,12 @@ def moved_together(moves: Sequence[Move]) -> bool:
 
 def _refused(error: TransactWriteError) -> bool:
     """Whether a condition, or another transaction, was in the way."""
-    codes = {reason.code for reason in error.cancellation_reasons if reason}
+    codes = _codes(error)
     return bool(codes) and codes <= {"ConditionalCheckFailed", "TransactionConflict"}
+
+
+def _codes(error: TransactWriteError) -> set[str]:
+    return {reason.code for reason in error.cancellation_reasons if reason}
 
 
 @cache

@@ -34,7 +34,7 @@ DAYS_KEPT = 60
 PARTS_OCCURRED = 4
 """Parts of days whose occurrences a row tells: those of a report's 24 hours, until the next one's are over."""
 
-_OF_THE_WRITE_SIDE = {"recent": (), "older": (), "older_at": None, "forgotten_at": None, "waiting": ()}
+_OF_THE_WRITE_SIDE = {"recent": (), "older": (), "older_at": None, "forgotten_at": None, "ended": None, "waiting": ()}
 """What a row leaves out: what tells whether an occurrence was counted, and which are waiting."""
 
 

@@ -66,7 +66,8 @@ def _decide(commit: Commit) -> int:
         logger.exception("not decided", extra={"stream": commit.stream})
         rows = [_undecided(commit, error)]
     kept = _kept(commit, rows)
-    enqueue([row.id for row in kept if row.status == Status.DECIDED])
+    # One that was tried has reached the queue, which brings it back when Slack wants it and not before.
+    enqueue([row.id for row in kept if row.status == Status.DECIDED and not row.attempts])
     return len(kept)
 
 

@@ -1,5 +1,6 @@
 """Notifications: what people were told of, or not, and why."""
 
+import json
 from collections.abc import Iterator
 from typing import Annotated
 
@@ -12,7 +13,7 @@ from domain.tasks import TASKS
 from infra import outbox, outbox_listing
 from infra.outbox import Notification
 from infra.rest import Answer, Request
-from infra.settings import MAX_ID_LENGTH, MAX_PAGE_ROWS, number
+from infra.settings import MAX_ID_LENGTH, MAX_PAGE_BYTES, MAX_PAGE_ROWS, number
 from queries.paging import Listing, Page, SearchedListOf, page
 from queries.tasks import check_visible
 
@@ -55,14 +56,17 @@ def list_notifications(
     position = wanted.position[0] if wanted.position else None
     rows, beyond = _rows(query, position, ascending=wanted.ascending)
     items: list[NotificationShown] = []
-    read, last = 0, ""
+    read, size, last = 0, 0, ""
     for row in rows:
-        if len(items) == wanted.limit or read == MAX_PAGE_ROWS:
-            return Answer(wanted.searched(items, (last,), read if len(items) < wanted.limit else None))
+        if len(items) == wanted.limit or size > MAX_PAGE_BYTES:
+            return Answer(wanted.searched(items, (last,)))
+        if read == MAX_PAGE_ROWS:
+            return Answer(wanted.searched(items, (last,), read))
         read, last = read + 1, row.sk
         if query.status in (None, row.status) and (sees_all or query.task_id is not None or not _is_of_task(row)):
             shown = outbox.shown(row)
             items.append(shown if sees_all or not row.members else {**shown, "message": None})
+            size += len(json.dumps(items[-1]))
     return Answer(wanted.searched(items, (beyond,), read) if beyond else wanted.searched(items, None))
 
 

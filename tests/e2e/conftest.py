@@ -33,6 +33,7 @@ def system(tmp_path_factory: pytest.TempPathFactory, pool: urllib3.PoolManager, 
         stack.deploy()
         deployed = System(stack, pool)
         deployed.configure_webhook(slack.webhook)  # before the first message: functions keep the secret for a minute
+        deployed.lift_rate_limit()
         yield deployed
 
 

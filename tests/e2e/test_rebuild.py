@@ -14,7 +14,9 @@ import pytest
 from ops.paths import PROJECT
 from tests.e2e.system import Api, Slack, System, alarm, unique, wait_for
 
+# Who started these tests may ignore Ctrl-C, as a shell does for what it runs in the background; the command must not.
 COMMAND = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
     "from ops import cli, cli_rebuild; from ops.aws import SessionConfig;"
     "cli_rebuild.connect = lambda _stage: SessionConfig('local', {endpoint!r}); cli.main()"
 )

@@ -339,6 +339,17 @@ def test_notifications_are_found_by_their_status(asked: Api, monkeypatch: pytest
     assert asked.get("/notifications", status="lost").status == 422
 
 
+def test_a_page_of_notifications_ends_before_it_is_too_large_for_an_answer(
+    asked: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = datetime.now(UTC)
+    kept = [notification(now - timedelta(hours=n), n) for n in range(3)]
+    monkeypatch.setattr(notifications, "MAX_PAGE_BYTES", 1)
+    page = asked.get("/notifications").body
+    assert ([item["id"] for item in page["items"]], page["stopped_after"]) == (kept[:1], None)
+    assert ids(asked.walk("/notifications")) == kept
+
+
 def test_a_page_of_notifications_reads_little(asked: Api, calls: "Calls") -> None:
     now = datetime.now(UTC)
     for n in range(12):

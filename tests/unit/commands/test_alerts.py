@@ -39,7 +39,7 @@ FACE = Face(
 )
 SEEN = Seen(ids=("1773130462-x",), count=1, first=1_773_130_462, last=1_773_130_462, order=1, rank=3, status="ALARM")
 OPENED = AlertOpened(fingerprint="alarm:1", seen=SEEN, face=FACE, severity=4, config=2)
-NOTICED = AlertNoticed(fingerprint="alarm:1", seen=SEEN, face=FACE, waiting=(1_773_130_462,))
+NOTICED = AlertNoticed(fingerprint="alarm:1", seen=SEEN, face=FACE, waiting=((1, 1_773_130_462),))
 OVER = AlertResolved(ending=Ending.SOURCE)
 AGAIN = AlertReopened(seen=SEEN.model_copy(update={"order": 2}), face=FACE, severity=4, config=2)
 RECURRED = AlertRecurred(seen=SEEN.model_copy(update={"ids": ("1773130463-x",), "order": 2}))

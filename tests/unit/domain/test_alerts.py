@@ -51,7 +51,7 @@ def seen(order: int = 1, count: int = 1) -> Seen:
 
 OPENED = AlertOpened(fingerprint="alarm:1", seen=seen(), face=FACE, severity=3, config=2)
 REOPENED = AlertReopened(seen=seen(9), face=FACE, severity=4, config=5)
-NOTICED = AlertNoticed(fingerprint="alarm:1", seen=seen(), face=FACE, waiting=(1_775_044_801,))
+NOTICED = AlertNoticed(fingerprint="alarm:1", seen=seen(), face=FACE, waiting=((1, 1_775_044_801),))
 
 
 def alert(*events: DomainEvent) -> Alert:

@@ -164,6 +164,34 @@ def test_an_alert_waits_for_so_many_occurrences_within_so_many_seconds() -> None
     assert names(occurrence(149), alert=ended, limits=limits) == [AlertNoticed]
 
 
+def test_they_may_arrive_in_any_order() -> None:
+    limits = Thresholds(occurrences=3, seconds=100)
+    alert = taken([occurrence(30)], [occurrence(10)], [occurrence(20)], limits=limits)
+    assert alert is not None
+    assert (alert.state, alert.count, alert.order) == (AlertState.OPEN, 3, 30)
+    ended = taken([occurrence(30)], [occurrence(15, Verdict.OVER)], [occurrence(10)], [occurrence(20)], limits=limits)
+    assert ended is not None
+    assert (ended.state, ended.count) == (AlertState.UNOPENED, 3)  # what was before the end does not wait any more
+    also = taken([occurrence(10)], [occurrence(30)], [occurrence(15, Verdict.OVER)], [occurrence(20)], limits=limits)
+    assert also is not None
+    assert (also.state, also.waiting) == (AlertState.UNOPENED, ((30, 30), (20, 20)))
+
+
+def test_what_a_person_ended_opens_again_by_what_is_newer_only() -> None:
+    alert = after(opened(10), resolve(opened(10)))
+    assert names(occurrence(9), alert=alert) == [AlertRecurred]
+    assert names(occurrence(11), alert=alert) == [AlertReopened]
+
+
+def test_progress_that_is_repeated_or_late_changes_nothing() -> None:
+    working, waiting = occurrence(5, Verdict.PROGRESS, status="B"), occurrence(4, Verdict.PROGRESS, status="A")
+    alert = taken([working], alert=opened())
+    assert names(working, waiting, alert=alert) == []
+    assert alert is not None
+    assert (alert.status, alert.order) == ("B", 1)
+    assert names(occurrence(3, Verdict.OVER), alert=alert) == [AlertResolved]
+
+
 # ---- batches, repeats
 
 

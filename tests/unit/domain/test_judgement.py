@@ -97,6 +97,24 @@ def test_the_first_resource_filter_that_matches_decides(
     assert judge(mapped(resource=resource), config(resource_filters=given), 1).verdict is verdict
 
 
+@pytest.mark.parametrize(
+    ("filters", "verdict"),
+    [
+        ([("include", Match(min_severity=3))], Verdict.OVER),
+        ([("exclude", Match(max_severity=1))], Verdict.OVER),
+        ([("include", Match(min_severity=3, resource="i-*"))], Verdict.OVER),
+        ([("include", Match(min_severity=3, resource="vol-*"))], Verdict.FILTERED),
+        ([("exclude", Match(resource="i-*")), ("include", Match(min_severity=3))], Verdict.FILTERED),
+    ],
+)
+def test_the_end_of_a_problem_that_a_filter_by_severity_let_in_is_let_in_too(
+    filters: list[tuple[str, Match]], verdict: Verdict
+) -> None:
+    given = tuple(ResourceFilter(action=FilterAction(action), match=match) for action, match in filters)
+    judged = judge(mapped(state=State.RESOLVED, severity=0), config(resource_filters=given), 1)
+    assert (judged.verdict, judged.severity) == (verdict, 0)
+
+
 def test_thresholds_are_those_of_the_service() -> None:
     limits = Thresholds(occurrences=3, seconds=60)
     assert thresholds(mapped(), config(thresholds=limits)) == limits

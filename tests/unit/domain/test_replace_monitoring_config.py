@@ -205,7 +205,7 @@ def test_what_fits_is_taken(path: str, value: Any) -> None:
         ("channels.+", {"name": "Ops"}, "channels.1.name"),
         ("channels.+", {"name": "x" * 81}, "channels.1.name"),
         ("channels.+", {"name": "ops", "rate_per_minute": 0}, "channels.1.rate_per_minute"),
-        ("channels.+", {"name": "ops", "rate_per_minute": 61}, "channels.1.rate_per_minute"),
+        ("channels.+", {"name": "ops", "rate_per_minute": 601}, "channels.1.rate_per_minute"),
         ("global_settings.default_channel", "ops", "global_settings.default_channel"),
         ("global_settings.default_channel", None, "global_settings.default_channel"),
         ("global_settings.daily_report.channel", "ops", "global_settings.daily_report.channel"),

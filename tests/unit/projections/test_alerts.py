@@ -111,7 +111,7 @@ def counted(row: Row) -> dict[str, int]:
 
 
 def test_an_alert_that_has_not_opened_has_a_row_that_nothing_points_to_or_counts() -> None:
-    noticed = AlertNoticed(fingerprint=FINGERPRINT, seen=seen(), face=FACE, waiting=(1772366400,))
+    noticed = AlertNoticed(fingerprint=FINGERPRINT, seen=seen(), face=FACE, waiting=((1, 1772366400),))
 
     last = folded(recorded(noticed, noticed))
 

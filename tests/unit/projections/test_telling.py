@@ -1,11 +1,13 @@
 """From what happened to Slack: whatever ends a process, whatever Slack says, people are told once, and in time."""
 
+import traceback
 from collections import Counter
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pynamodb.exceptions import TransactWriteError
 
 from domain.alerts import (
     AlertAcknowledged,
@@ -24,7 +26,7 @@ from infra import webhooks
 from infra.outbox import Notification, Status
 from infra.webhooks import Delivery
 from projections import sweeper
-from projections.messages import told_of
+from projections.messages import NothingToTellError, told_of
 from tests.in_memory import deployed
 from tests.in_memory.dynamodb import InMemoryDynamoDB
 from tests.in_memory.faults import CrashError, Fault, at_request
@@ -149,6 +151,18 @@ def test_a_decision_for_several_channels_is_kept_as_a_whole(world: Telling) -> N
     assert world.statuses() == ["sent", "sent"]
 
 
+def test_a_decision_that_met_another_transaction_is_taken_again_for_both_may_have_been_refused(world: Telling) -> None:
+    world.configure(rule(channels=("default", "pager")))
+    opened = world.opened()
+    world.db.faults = at_request(3, Fault.CONFLICT)  # after the config, the monitoring event and what was decided
+    with pytest.raises(TransactWriteError):
+        world.hear(opened)
+    assert world.statuses() == []
+    world.hear(opened)
+    world.deliver()
+    assert world.statuses() == ["sent", "sent"]
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_in_whatever_order_and_however_often_commits_come_each_is_told_once(data: st.DataObject) -> None:
@@ -240,6 +254,18 @@ def test_slack_that_is_busy_gets_the_message_once_and_not_before_the_time_that_i
     assert (row.status, row.attempts) == ("sent", 4)
     assert world.posted_at[0] >= began + 600
     assert len(world.posted) == 1
+
+
+def test_a_repeat_of_the_record_does_not_hurry_what_slack_wants_later(world: Telling) -> None:
+    world.answers = [refused(429, 600)]
+    opened = world.opened()
+    world.hear(opened)
+    world.deliver()
+    world.hear(opened)
+    world.deliver()
+    assert world.steps.taken.count("before post") == 1
+    world.pass_time(11)
+    assert world.statuses() == ["sent"]
 
 
 def test_what_is_over_before_its_time_is_not_told_nor_is_its_end(world: Telling) -> None:
@@ -449,6 +475,15 @@ def test_an_alert_that_cannot_be_read_fails_its_row_and_holds_up_no_other(world:
     world.settle()
     assert world.statuses() == ["failed", "sent"]
     assert "cannot be read" in (world.rows()[0].error or "")
+
+
+def test_what_people_wrote_is_in_no_log_when_a_row_cannot_be_read(world: Telling) -> None:
+    world.hear(world.opened())
+    row = world.rows()[0]
+    row.told = '{"comment": "call Ann"}'
+    with pytest.raises(NothingToTellError) as raised:
+        told_of(row)
+    assert "call Ann" not in "".join(traceback.format_exception(raised.value))
 
 
 def test_nothing_is_left_in_the_index_of_what_is_due(world: Telling) -> None:

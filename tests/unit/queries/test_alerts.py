@@ -285,7 +285,7 @@ def test_an_alert_is_shown_with_the_names_of_those_who_dealt_with_it(asked: Api)
 
 def test_an_alert_that_never_opened_is_not_found(asked: Api) -> None:
     asked.history.append(
-        "alert#a", AlertNoticed(fingerprint="f", seen=seen(), face=Face(**FACE), waiting=(1,)), by="system:ingest"
+        "alert#a", AlertNoticed(fingerprint="f", seen=seen(), face=Face(**FACE), waiting=((1, 1),)), by="system:ingest"
     )
     asked.project()
 

@@ -67,8 +67,11 @@ class EventStore(Protocol):
             NotACommitError: the next item is none. What comes before it was given.
         """
 
-    def load_back(self, stream: str) -> Iterator[Commit]:
-        """All commits, newest first, strongly consistent. Read as far as they are taken. Raises as `load` does."""
+    def load_back(self, stream: str, until: int | None = None) -> Iterator[Commit]:
+        """The commits, newest first, strongly consistent; only those that begin no later than version `until`.
+
+        Read as far as they are taken. Raises as `load` does.
+        """
 
 
 class DynamoDBEventStore:
@@ -112,13 +115,14 @@ class DynamoDBEventStore:
         }
         return self._query(request)
 
-    def load_back(self, stream: str) -> Iterator[Commit]:
+    def load_back(self, stream: str, until: int | None = None) -> Iterator[Commit]:
         """See `EventStore.load_back`. The first call reads as far back as a snapshot is expected."""
+        bound = {} if until is None else {":until": {"N": str(until)}}
         return self._query(
             {
                 "TableName": self._table,
-                "KeyConditionExpression": "pk = :pk",
-                "ExpressionAttributeValues": {":pk": {"S": stream}},
+                "KeyConditionExpression": "pk = :pk AND sk <= :until" if bound else "pk = :pk",
+                "ExpressionAttributeValues": {":pk": {"S": stream}, **bound},
                 "ConsistentRead": True,
                 "ScanIndexForward": False,
                 "Limit": SNAPSHOT_COMMITS,

@@ -96,7 +96,7 @@ def load_until(store: EventStore, decider: Decider[State], stream: str, version:
     """
     newer: list[Commit] = []
     state: State | None = None
-    for commit in store.load_back(stream):
+    for commit in store.load_back(stream, version):
         if commit.last_version > version:
             continue
         found = _from_snapshot(decider, commit)

@@ -63,6 +63,6 @@ class MemoryEventStore:
             commits = list(self.streams.get(stream, ()))
         yield from (commit for commit in commits if commit.version > after)
 
-    def load_back(self, stream: str) -> Iterator[Commit]:
+    def load_back(self, stream: str, until: int | None = None) -> Iterator[Commit]:
         """See `EventStore.load_back`."""
-        yield from reversed(list(self.load(stream)))
+        yield from (commit for commit in reversed(list(self.load(stream))) if until is None or commit.version <= until)

@@ -204,6 +204,8 @@ class EventStoreContract:
         assert list(store.load_back(STREAM)) == commits[::-1]
         assert list(itertools.islice(store.load_back(STREAM), 2)) == [commits[-1], commits[-2]]
         assert list(store.load_back("task#none")) == []
+        assert list(store.load_back(STREAM, commits[1].version)) == [commits[1], commits[0]]
+        assert list(store.load_back(STREAM, commits[0].version - 1)) == []
 
     def test_where_another_commit_stands_the_append_is_a_conflict_and_changes_nothing(self, store: EventStore) -> None:
         first = commit()

@@ -115,9 +115,9 @@ class Counting(MemoryEventStore):
             raise self.fault
         super().append(commit, guards)
 
-    def load_back(self, stream: str) -> Iterator[Commit]:
+    def load_back(self, stream: str, until: int | None = None) -> Iterator[Commit]:
         self.calls.append(f"load {stream}")
-        return super().load_back(stream)
+        return super().load_back(stream, until)
 
 
 def react(*commits: Commit) -> None:

@@ -40,9 +40,9 @@ class CountingStore(MemoryEventStore):
         self.loads = 0
         self.taken = 0
 
-    def load_back(self, stream: str) -> Iterator[Commit]:
+    def load_back(self, stream: str, until: int | None = None) -> Iterator[Commit]:
         self.loads += 1
-        for commit in super().load_back(stream):
+        for commit in super().load_back(stream, until):
             self.taken += 1
             yield commit
 

@@ -34,7 +34,8 @@ def redrive_notification(request: Request, notification_id: str) -> Answer[Notif
         raise StateConflictError("There is nothing to send: what happened could not be read.")
     command = request.command_key()
     if not outbox.redrive(row, command.key if command else None):
-        raise StateConflictError(f"Only what was given up is sent again: {_WHY_NOT[Status(row.status)]}.")
+        reason = _WHY_NOT.get(Status(row.status), "it has changed just now; look at it again")
+        raise StateConflictError(f"Only what was given up is sent again: {reason}.")
     if row.status == Status.DECIDED:  # should it not get there, the sweeper finds it
         enqueue([row.id])
     logger.info("redriven", extra={"notification": row.id, "by": request.caller.user_id})

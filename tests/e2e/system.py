@@ -5,7 +5,7 @@ import re
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -232,8 +232,17 @@ class System:
         prefix = f"/aws/lambda/{self.status.stack_name}-{function}"
         pages = logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=prefix)
         groups = [group["logGroupName"] for page in pages for group in page["logGroups"]]
-        lines = (logs.get_paginator("filter_log_events").paginate(logGroupName=group) for group in groups)
-        return [event["message"] for pages in lines for page in pages for event in page["events"]]
+        return [line for group in groups for line in self._lines(group)]
+
+    def _lines(self, group: str) -> Iterator[str]:
+        """All lines of a log group. The emulator's FilterLogEvents ends after 10,000, with no token to go on."""
+        logs = self.client("logs")
+        pages = logs.get_paginator("describe_log_streams").paginate(logGroupName=group)
+        for stream in [stream["logStreamName"] for page in pages for stream in page["logStreams"]]:
+            asked: dict[str, Any] = {"logGroupName": group, "logStreamName": stream, "startFromHead": True}
+            while (answer := logs.get_log_events(**asked))["nextForwardToken"] != asked.get("nextToken"):
+                yield from (event["message"] for event in answer["events"])
+                asked["nextToken"] = answer["nextForwardToken"]
 
     def complaints(self) -> list[str]:
         """What functions and emulator wrote of refusals, crashes and errors that no test here provokes."""

@@ -141,9 +141,6 @@ def is_running(pid: int) -> bool:
         return False
 
 
-# Not run until its cause is found: in a ledger as large as the contract test leaves it, a read is answered 500 now and
-# then while the rebuild goes on. By itself this test passes, as do those on the store in memory (test_rebuild_live.py).
-@pytest.mark.skip(reason="a read is answered 500 in a large ledger; the cause is not found yet")
 def test_a_rebuild_that_is_interrupted_and_killed_is_gone_on_with_and_nobody_notices(
     system: System, admin: Api, slack: Slack, rebuilding: Any
 ) -> None:
@@ -181,7 +178,7 @@ def test_a_rebuild_that_is_interrupted_and_killed_is_gone_on_with_and_nobody_not
         second = wait_for(gone_on, deadline=DEADLINE)
         assert second is not None
         assert people.made[1:]
-        assert "\n".join(people.troubles) == "", "\n\n".join(system.complaints()[-40:])
+        assert "\n".join(people.troubles) == "", "\n\n".join(system.complaints()[-10:])
 
     said = " ".join(second.said.split())
     assert "Going on with the rebuild" in said

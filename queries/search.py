@@ -87,12 +87,12 @@ def rows_between(
     ascending: bool,
     first: int,
 ) -> Iterator[Row]:
-    """The rows of a partition between two sort keys, both included, in one query after the other, each for more.
+    """The rows of a partition between two sort keys, both included, page by page, each page larger than the last.
 
     Args:
         query: `Row.query`, or an index's.
         sort_key: the attribute that is the sort key there.
-        first: the number of rows that the first query asks for.
+        first: the number of rows of the first page.
     """
     condition = None
     if low is not None and high is not None:
@@ -103,21 +103,15 @@ def rows_between(
         condition = sort_key >= low
     elif high is not None:
         condition = sort_key <= high
-    at_once, start = first, None
-    while True:
-        rows = query(
-            pk,
-            condition,
-            scan_index_forward=ascending,
-            limit=at_once,
-            page_size=at_once,
-            last_evaluated_key=start,
-        )
-        yield from rows
-        start = rows.last_evaluated_key
-        if start is None:
-            return
-        at_once = min(2 * at_once, _MOST_AT_ONCE)
+    # One query from its first page to its last: what it asks for begins with the generation that was live at the start.
+    rows = query(pk, condition, scan_index_forward=ascending, page_size=first)
+    left = at_once = first
+    for row in rows:
+        yield row
+        left -= 1
+        if not left:
+            left = at_once = min(2 * at_once, _MOST_AT_ONCE)
+            rows.page_iter.page_size = at_once
 
 
 def _each_once(candidates: Iterable[Candidate], after: str | None) -> Iterator[Candidate]:

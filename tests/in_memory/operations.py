@@ -217,6 +217,8 @@ class Operations:
         schema = table.indexes[index].schema if index else table.schema
         partition, span = key_condition(request["KeyConditionExpression"], scope, schema)
         forward, after = request.get("ScanIndexForward", True), request.get("ExclusiveStartKey")
+        if after and table.partition_of(index, after) != partition:
+            raise InvalidExpressionError("The provided starting key is outside query boundaries")
         found = table.query(index, partition, span, forward=forward, after=after)
         return self._page(request, scope, table, found)
 

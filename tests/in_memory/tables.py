@@ -162,6 +162,10 @@ class Table:
         for _, place in _behind(entries, start, forward=forward):
             yield self._partitions[place[0]][place[1]]
 
+    def partition_of(self, index: str | None, key: Item) -> Any:
+        """The partition of the table, or of an index, that a key is in."""
+        return _place(self.indexes[index].schema if index else self.schema, key)[0]
+
     def scan(self, segment: int = 0, of: int = 1, after: Place | None = None) -> Iterator[Stored]:
         """The items of a segment, whole partitions in the order of their hashes."""
         first = (_HASHES * segment // of, "")

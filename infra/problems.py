@@ -135,6 +135,7 @@ def _passes(error: Exception) -> bool:
     cause = getattr(error, "cause", None)
     return (
         bool(codes & _PASSING)
+        or response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500  # theirs, whatever they call it
         or isinstance(error, NoConnectionError | HTTPClientError)
         or (isinstance(cause, Exception) and cause is not error and _passes(cause))
     )

@@ -4,12 +4,16 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
+from pynamodb.exceptions import QueryError
 
 from infra.problems import refusal_for
 
 
-def fault(code: str, *reasons: str) -> ClientError:
-    response: Any = {"Error": {"Code": code, "Message": "no word of this is shown"}}
+def fault(code: str, *reasons: str, status: int = 400) -> ClientError:
+    response: Any = {
+        "Error": {"Code": code, "Message": "no word of this is shown"},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    }
     if reasons:
         response["CancellationReasons"] = [{"Code": reason} for reason in reasons]
     return ClientError(response, "TransactWriteItems")
@@ -22,6 +26,8 @@ def fault(code: str, *reasons: str) -> ClientError:
         fault("TransactionInProgressException"),
         fault("TransactionCanceledException", "None", "ThrottlingError"),
         fault("TransactionCanceledException", "ProvisionedThroughputExceeded", "None"),
+        fault("InternalFailure", status=500),
+        QueryError(cause=fault("InternalError", status=500)),
         EndpointConnectionError(endpoint_url="https://dynamodb.eu-central-1.amazonaws.com"),
     ],
 )

@@ -84,13 +84,14 @@ def tallied(load: Load, batch_size: int) -> Tally:
     for commit in load.commits:
         lanes[zlib.crc32(commit.stream.encode()) % load.readers].append(commit)
     with tally.installed():
-        projector = Projector(DynamoDBEventStore(client(), "events"), projections(PersonalData(MemoryDataKeys())))
+        store, folding = DynamoDBEventStore(client(), "events"), projections(PersonalData(MemoryDataKeys()))
         tally.fill("events", map(to_item, (*load.before, *load.commits)))
-        projector.project(load.before)
+        Projector(store, folding).project(load.before)
         tally.units.clear()
         with tally.metered() as used:
             for number, lane in enumerate(lanes):
                 with _moving(views, number % views.COUNTER_SHARDS):
+                    projector = Projector(store, folding)
                     for batch in batches.batches(lane, batch_size):
                         projector.project(hints_of(batch))
     generations.forget()

@@ -23,7 +23,7 @@ WU is write units for rows up to 1 KB: 2 in a transaction, and 1 for each index 
 | a session by id                           | session#id / session                  |                      | 3       |
 | the open sessions of a user               | the session's row                     | gsi2 sessions#user   | (in it) |
 | when a user last logged in; it only rises | login#id / last                       |                      | 1       |
-| events by part of the day received        | counter#events / part#source#severity |                      | 2       |
+| events by part of the day received        | counter#events#… / part#source#severity |                    | 2       |
 | the days and shards that have events      | event-days / day#shard#until          |                      | 2       |
 | tasks by status, priority, assignee       | counter#tasks / status#priority#id    |                      | 2       |
 | tasks to be done by due day, assignee     | counter#tasks-due / day#id            |                      | 2       |
@@ -43,7 +43,8 @@ WU is write units for rows up to 1 KB: 2 in a transaction, and 1 for each index 
 | the last heartbeat of each consumer       | heartbeats / consumer                 |                      | 1       |
 
 Every partition but those of the last five lines begins with its projection's generation (`infra.generations`): what is
-`task#id` here is stored as `1|task#id`. A counter's sort key ends with its part (`|0` to `|3`).
+`task#id` here is stored as `1|task#id`. A counter is kept in parts: its sort key ends with the part's number (`|0` to
+`|3`), but that of `counter#events`, which takes all of AWS's volume, has a partition for each (`counter#events#0` ...).
 
 AWS's volume falls on `event#day#shard`, cut so that one day of 3,000 events a second stays below 1,000 write units a
 second in each partition (3,000 x 2 / 8 = 750), with rows up to 1 KB. What falls on every key is counted by `python -m
@@ -52,7 +53,7 @@ takes. A counter is one item per combination, so that an event moves one item on
 A `part` is one of the two that a UTC day is cut into (`domain.report_days`), so that days of reports can be summed too.
 Counters of a batch are merged, so that their units are shared by its events; so are rows that several changes add
 alike. `event-days` lets a list skip the days without events: a row there says that a day's shard holds events, and
-goes when these expire, `until` being the midnight after that.
+goes when these expire, `until` being the midnight after that; a process puts each of them once.
 
 A task's row stands in gsi1 at `tasks#status#priority / created#id` and, with an assignee, in gsi2 at
 `assignee#id#status / created#id`. A list merges the partitions that its filters ask for: 1 with status and priority, 4
@@ -132,6 +133,8 @@ USERS_COUNTER = "counter#users"
 LOGGED_IN = "logged-in"
 """Beside roles and activities, the sort key of the users who have ever logged in."""
 LOGINS_COUNTER = "counter#logins"
+_SPREAD = {EVENTS_COUNTER}
+"""Counters whose parts have a partition each; those of another stand side by side, for one query to read."""
 
 USERS_LIST = "users"
 
@@ -200,8 +203,8 @@ class Row(Model):
 class CounterRow(Model):
     """One number: the sum of the contributions of the rows that count towards it, or a part of that sum.
 
-    A counter is kept in COUNTER_SHARDS parts, told apart by the end of the sort key: each process moves one of them,
-    so that batches which move the same counter at the same time do not conflict.
+    A counter is kept in COUNTER_SHARDS parts (`sharded`): each process moves one of them, so that batches which move
+    the same counter at the same time do not conflict.
     """
 
     class Meta(_Meta): ...
@@ -304,22 +307,24 @@ def rows_by_key(keys: Iterable[Key]) -> dict[Key, Row]:
 
 
 def counters(pk: str, first: str, last: str) -> Iterator[CounterRow]:
-    """The counters of one partition between two sort keys, both included; those at zero are left out."""
+    """The counters of one name between two sort keys, both included; those at zero are left out."""
     sums: dict[str, int] = {}
-    for row in CounterRow.query(pk, CounterRow.sk.between(first, f"{last}{_SHARD}~")):
-        sk = unsharded(Key(pk, row.sk)).sk
-        sums[sk] = sums.get(sk, 0) + int(row.n)
+    for partition in _partitions(pk):
+        for row in CounterRow.query(partition, CounterRow.sk.between(first, f"{last}{_SHARD}~")):
+            sk = unsharded(Key(partition, row.sk)).sk
+            sums[sk] = sums.get(sk, 0) + int(row.n)
     return (CounterRow(pk, sk, n=n) for sk, n in sums.items() if n)
 
 
 def remove_spent(pk: str, before: str) -> int:
-    """Remove the counters of a partition that are at zero and come before a sort key. Returns how many these were.
+    """Remove the counters of one name that are at zero and come before a sort key. Returns how many these were.
 
     The parts of a counter go together, each only if it is what it was read as; what counts there later makes a new one.
     """
     found: dict[Key, list[CounterRow]] = {}
-    for part in CounterRow.query(pk, CounterRow.sk < before, consistent_read=True):
-        found.setdefault(unsharded(Key(pk, part.sk)), []).append(part)
+    for partition in _partitions(pk):
+        for part in CounterRow.query(partition, CounterRow.sk < before, consistent_read=True):
+            found.setdefault(unsharded(Key(partition, part.sk)), []).append(part)
     return sum(_remove(parts) for parts in found.values() if not sum(part.n for part in parts))
 
 
@@ -339,12 +344,18 @@ def _remove(parts: Sequence[CounterRow]) -> bool:
 
 def unsharded(key: Key) -> Key:
     """The counter that a stored number is part of."""
-    return Key(key.pk, key.sk.rpartition(_SHARD)[0] or key.sk)
+    pk = key.pk.rpartition("#")[0]
+    return Key(pk, key.sk) if pk in _SPREAD else Key(key.pk, key.sk.rpartition(_SHARD)[0] or key.sk)
 
 
 def sharded(key: Key, shard: int) -> Key:
     """The key of a part of a counter."""
-    return Key(key.pk, f"{key.sk}{_SHARD}{shard}")
+    return Key(f"{key.pk}#{shard}", key.sk) if key.pk in _SPREAD else Key(key.pk, f"{key.sk}{_SHARD}{shard}")
+
+
+def _partitions(pk: str) -> list[str]:
+    """Where the parts of a counter stand."""
+    return [f"{pk}#{shard}" for shard in range(COUNTER_SHARDS)] if pk in _SPREAD else [pk]
 
 
 @cache

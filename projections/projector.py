@@ -31,7 +31,7 @@ from infra.heartbeats import hear
 from infra.personal_data import DynamoDBDataKeys, PersonalData
 from infra.settings import setting
 from infra.usage import report
-from infra.views import MAX_TRANSACTION_ITEMS, Change, Row
+from infra.views import EVENT_DAYS, MAX_TRANSACTION_ITEMS, Change, Key, Row
 from projections import due_days
 from projections.alerts import AlertProjection
 from projections.aws_configs import AwsConfigProjection
@@ -50,6 +50,8 @@ MAX_STEP_EVENTS = 50
 counters move beside them, and a transaction takes 100 items; a stream that lags further behind, such as one that was
 parked, is brought up in several steps. So is one whose events move more counters than fit, such as an alert's of a
 month."""
+
+_MAX_STANDING = 10_000
 
 _FAR = 10**15
 """Beyond the end of any stream."""
@@ -79,6 +81,7 @@ class Projector:
         self._by_category = {projection.category: projection for projection in projections}
         self._sleep = sleep
         self._clock = clock
+        self._standing: set[tuple[int, Key]] = set()
 
     @property
     def projections(self) -> Mapping[str, Projection]:
@@ -145,6 +148,8 @@ class Projector:
             try:
                 views.apply(units, partial(_steer_alike, bearings.generations))
                 moved.update(unit[0].stream for unit in units)
+                if not only:
+                    self._remember(units)
             except views.OutrunError as error:
                 complete, bearings = False, None
                 outrun += 1
@@ -159,6 +164,16 @@ class Projector:
                     _park(change.generation, error.stream, change.read_version, error)
                 del streams[error.stream]
         return len(moved)
+
+    def _remember(self, units: Iterable[Sequence[Change]]) -> None:
+        """What says that a day has events stands until it expires: to have put it once, where it is served, is enough.
+
+        Not in one that a rebuild is building: if that is given up, the next one begins under the same number.
+        """
+        if len(self._standing) > _MAX_STANDING:
+            self._standing.clear()
+        for change in (unit[0] for unit in units if len(unit) == 1):
+            self._standing.update((change.generation, row.key) for row in change.added if row.pk == EVENT_DAYS)
 
     @staticmethod
     def _note(streams: Mapping[str, Sequence[Commit]], state: Generations) -> None:
@@ -218,7 +233,8 @@ class Projector:
                     room = MAX_TRANSACTION_ITEMS * most // MAX_STEP_EVENTS
                     change, whole = self._applicable(stream, row, step, room)
                     unparks = (generation, stream) in parked
-                    changes.append(change._replace(generation=generation, unparks=unparks))
+                    added = tuple(row for row in change.added if (generation, row.key) not in self._standing)
+                    changes.append(change._replace(generation=generation, added=added, unparks=unparks))
                     complete = complete and whole and not more
         return changes, complete
 

@@ -289,7 +289,7 @@ def view_items(aws: None) -> Any:  # noqa: ARG001
             if key.pk.startswith("counter#"):
                 key = views.unsharded(key)
                 part_before = int(found[key]["n"]["N"]) if key in found else 0
-                item |= {"sk": {"S": key.sk}, "n": {"N": str(int(item["n"]["N"]) + part_before)}}
+                item |= {"pk": {"S": key.pk}, "sk": {"S": key.sk}, "n": {"N": str(int(item["n"]["N"]) + part_before)}}
             found[key] = item
         return found
 

@@ -339,8 +339,8 @@ def test_a_dashboard_costs_the_same_few_reads_whatever_the_volume(asked: Api, ca
     then["tasks-stats"].remove("BatchGetItem")  # the names of those who have tasks
     assert then == reads
     assert {dashboard: len(operations) for dashboard, operations in reads.items()} == {
-        "overview": 7,
-        "events-stats": 1,
+        "overview": 10,
+        "events-stats": 4,
         "alerts-stats": 2,
         "tasks-stats": 4,
         "users-stats": 2,

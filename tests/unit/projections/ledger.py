@@ -39,6 +39,7 @@ Rows = dict[tuple[str, str], Item]
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 DAY = 86_400
+PROCESSES = 3
 ACTORS = ("ann", "bob", "cyd")
 FINGERPRINTS = ("disk", "memory", "certificate")
 TAKEN_VERDICTS = sorted(TAKEN)
@@ -63,6 +64,8 @@ class Ledger:
         self.personal = PersonalData(MemoryDataKeys())
         self.now = START
         self._pace = pace
+        self._processes: dict[int, Projector] = {}
+        self._lanes = random.Random(1)
         self.tasks: list[str] = []
         self.people: list[str] = []
         self.events: list[str] = []
@@ -76,8 +79,11 @@ class Ledger:
         return Projector(self.store, made, sleep=lambda _seconds: None, clock=self._seconds)
 
     def handler(self, event: dict[str, Any], _context: object = None) -> None:
-        """What the projector's function does with its records."""
-        self.projector().project(hints_of(event))
+        """What the projector's function does with its records: in one of its processes, of which each lives a while."""
+        lane = self._lanes.randrange(PROCESSES)
+        if lane not in self._processes or self._lanes.random() < 0.2:
+            self._processes[lane] = self.projector()
+        self._processes[lane].project(hints_of(event))
 
     def order(self, by: str | None = None) -> Order:
         """Who commands, and when: a moment after the last one."""
@@ -329,9 +335,11 @@ def rows_of(db: InMemoryDynamoDB) -> Rows:
     for item in db.items("views"):
         key = Key(item["pk"]["S"], item["sk"]["S"])
         if "counter#" in key.pk:
-            key = views.sharded(views.unsharded(key), 0)
+            generation, _, name = key.pk.partition("|")
+            name, sk = views.sharded(views.unsharded(Key(name, key.sk)), 0)
+            key = Key(f"{generation}|{name}", sk)
             n = int(item["n"]["N"]) + (int(rows[key]["n"]["N"]) if key in rows else 0)
-            rows[key] = {**item, "sk": {"S": key.sk}, "n": {"N": str(n)}}
+            rows[key] = {**item, "pk": {"S": key.pk}, "sk": {"S": key.sk}, "n": {"N": str(n)}}
         else:
             rows[key] = item
     return {key: item for key, item in rows.items() if item.get("n", {}).get("N") != "0"}

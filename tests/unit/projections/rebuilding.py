@@ -3,11 +3,12 @@
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from infra import generations
+from infra import generations, views
 from infra.commits import from_item
 from infra.generations import Generations
 from infra.personal_data import MemoryDataKeys, PersonalData
 from infra.replay import Segment
+from infra.views import Key
 from projections.bulk import Progress, SegmentBuild
 from projections.comparison import Comparison
 from projections.projector import projections
@@ -76,7 +77,7 @@ def shown(db: InMemoryDynamoDB) -> dict[Any, Any]:
         if not bar or int(generation) != live.live_of(generations.projection_of(name)):
             continue
         if name.startswith("counter#"):
-            key = (name, sk.rpartition("|")[0])
+            key = views.unsharded(Key(name, sk))
             found[key] = found.get(key, 0) + int(item["n"]["N"])
             continue
         found[name, sk] = {

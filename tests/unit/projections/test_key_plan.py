@@ -12,7 +12,7 @@ from infra import generations
 from infra.views import EVENT_SHARDS
 
 BATCH = 100
-KINDS = 10
+KINDS = 60
 """Combinations of source and severity that arrive within a second."""
 
 

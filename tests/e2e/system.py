@@ -236,13 +236,15 @@ class System:
 
     def _lines(self, group: str) -> Iterator[str]:
         """All lines of a log group. The emulator's FilterLogEvents ends after 10,000, with no token to go on."""
-        start, more = 0, True
-        while more:
+        start = 0
+        while True:
             events = self.client("logs").filter_log_events(logGroupName=group, startTime=start)["events"]
-            more = len(events) == 10_000
-            end = events[-1]["timestamp"] if more else None
-            yield from (event["message"] for event in events if event["timestamp"] != end)
-            assert end != start, "more lines in one millisecond than can be read"
+            if len(events) < 10_000:
+                yield from (event["message"] for event in events)
+                return
+            end = events[-1]["timestamp"]
+            assert end > start, "more lines in one millisecond than can be read"
+            yield from (event["message"] for event in events if event["timestamp"] < end)
             start = end
 
     def complaints(self) -> list[str]:

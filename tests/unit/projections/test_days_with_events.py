@@ -46,7 +46,7 @@ def batch(ledger: Ledger, db: InMemoryDynamoDB) -> Callable[[Projector], None]:
 
 
 def days(db: InMemoryDynamoDB, generation: int = 1) -> set[str]:
-    return {key.sk for key in rows_of(db) if key.pk == f"{generation}|{EVENT_DAYS}"}
+    return {sk for pk, sk in rows_of(db) if pk == f"{generation}|{EVENT_DAYS}"}
 
 
 def test_a_process_puts_it_once(
@@ -84,11 +84,11 @@ def test_it_is_put_anew_in_a_generation_that_was_given_up_and_begun_again(
     batch(projector)
     assert days(db, 2) == days(db)
     generations.move(lambda _: Generations())
-    for key in [key for key in rows_of(db) if key.pk.startswith("2|")]:
-        client().delete_item(TableName="views", Key={"pk": {"S": key.pk}, "sk": {"S": key.sk}})
+    for pk, sk in [(pk, sk) for pk, sk in rows_of(db) if pk.startswith("2|")]:
+        client().delete_item(TableName="views", Key={"pk": {"S": pk}, "sk": {"S": sk}})
 
     generations.move(lambda _: BUILDING)
     batch(projector)
 
-    events = {key.pk.removeprefix("2|event#") for key in rows_of(db) if key.pk.startswith("2|event#")}
+    events = {pk.removeprefix("2|event#") for pk, _ in rows_of(db) if pk.startswith("2|event#")}
     assert {sk.rpartition("#")[0] for sk in days(db, 2)} == events

@@ -24,7 +24,7 @@ def db(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemoryDynamoDB]:
         for generation in (1, 2):
             with generations.chosen({"task": generation}):
                 for number in NUMBERS:
-                    places = {"gsi1pk": TASKS, "gsi1sk": number, "gsi2pk": PERSON, "gsi2sk": number}
+                    places: Any = {"gsi1pk": TASKS, "gsi1sk": number, "gsi2pk": PERSON, "gsi2sk": number}
                     Row("due#open", number, version=generation, data="", **places).save()
         yield db
 

@@ -1,7 +1,9 @@
 """Heartbeats through the deployed streams, and a stream that is parked, seen, and gone on with after the fix."""
 
 import json
+from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -141,6 +143,14 @@ def test_a_stream_is_parked_seen_and_shown_again_after_the_fix(system: System, a
 # ---- records that the readers of the streams gave up on
 
 
+def read_on(client: Any, begin: dict[str, str]) -> Iterator[dict[str, Any]]:
+    """The records of a shard, page by page, to its end as it is now."""
+    page = client.get_records(ShardIterator=begin["ShardIterator"])
+    while page["Records"]:
+        yield from page["Records"]
+        page = client.get_records(ShardIterator=page["NextShardIterator"])
+
+
 def given_up(system: System, function: str, kind: str, place: dict[str, str]) -> stream_failures.Done:
     """What becomes of a message as Lambda leaves it when it drops records."""
     arn = system.client("lambda").get_function_configuration(FunctionName=f"{system.status.stack_name}-{function}")
@@ -159,8 +169,8 @@ def test_a_record_that_the_projector_gave_up_on_is_read_again_and_its_stream_red
     arn = system.client("dynamodb").describe_table(TableName=table)["Table"]["LatestStreamArn"]
     (shard,) = streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]
     begin = streams.get_shard_iterator(StreamArn=arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON")
-    records = streams.get_records(ShardIterator=begin["ShardIterator"])["Records"]
-    (number,) = (r["dynamodb"]["SequenceNumber"] for r in records if r["dynamodb"]["Keys"]["pk"]["S"] == task)
+    of_task = (r["dynamodb"] for r in read_on(streams, begin) if r["dynamodb"]["Keys"]["pk"]["S"] == task)
+    number = next(of_task)["SequenceNumber"]
 
     place = {"streamArn": arn, "shardId": shard["ShardId"], "startSequenceNumber": number, "endSequenceNumber": number}
     done = given_up(system, "projector", "DDBStreamBatchInfo", place)
@@ -180,9 +190,8 @@ def test_records_that_the_notifier_gave_up_on_are_handed_to_it_again_and_tell_no
     begin = kinesis.get_shard_iterator(
         StreamName=system.status.events_stream, ShardId=shard, ShardIteratorType="TRIM_HORIZON"
     )
-    records = kinesis.get_records(ShardIterator=begin["ShardIterator"])["Records"]
-    of_alerts = (record for record in records if b'"alert#' in record["Data"])
-    (number,) = (record["SequenceNumber"] for record in of_alerts if name.encode() in record["Data"])
+    of_alerts = (record for record in read_on(kinesis, begin) if b'"alert#' in record["Data"])
+    number = next(record["SequenceNumber"] for record in of_alerts if name.encode() in record["Data"])
     decided = len(admin.notifications(name))
 
     place = {

@@ -3,7 +3,7 @@
 import heapq
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from itertools import chain
+from itertools import islice
 
 from infra.outbox import SHARDS, Notification, NotificationId, find_all, partition
 
@@ -59,17 +59,22 @@ def of_stream(
     yield from _rows(keys)
 
 
-def due(now: int, limit: int) -> list[Notification]:
-    """Rows that somebody must look at, the longest due first in each partition, at most `limit`.
+def due(now: int, at_once: int) -> Iterator[list[Notification]]:
+    """Rows that somebody must look at, some of each partition at once, the longest due first.
 
-    One call for each partition and one for each 100 rows. A row may have moved since; it is read as it is now.
+    One call for each page of a partition, and one for each 100 rows. A row may have moved since; it is read as it is
+    now.
+
+    Args:
+        at_once: rows at once, at most.
     """
-    shards = (
-        Notification.by_due.query(f"due#{shard}", Notification.due_at <= now, limit=limit // SHARDS)
-        for shard in range(SHARDS)
-    )
-    found = find_all(_id_of(entry.sk) for entry in chain.from_iterable(shards))
-    return sorted(found.values(), key=lambda row: row.sk)
+    page = at_once // SHARDS
+    shards = [
+        Notification.by_due.query(f"due#{shard}", Notification.due_at <= now, page_size=page) for shard in range(SHARDS)
+    ]
+    while entries := [entry for shard in shards for entry in islice(shard, page)]:
+        found = find_all(_id_of(entry.sk) for entry in entries)
+        yield sorted(found.values(), key=lambda row: row.sk)
 
 
 def is_behind(month: str, position: str | None, *, ascending: bool) -> bool:

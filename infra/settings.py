@@ -107,7 +107,10 @@ QUEUED_AGAIN_SECONDS = 900
 """How long it is left alone then. The queue may only be long, and must not grow by what it holds already."""
 
 SWEEP_ROWS = 200
-"""Notifications that the sweeper looks at in a run, a quarter of them from each partition; it runs every minute."""
+"""Notifications that the sweeper looks at at once, a quarter of them from each partition."""
+
+SWEEP_SECONDS = 40
+"""How long a run of the sweeper goes on with the next ones; there is one every minute, and it may take one at most."""
 
 MAX_GROUP = 100
 """Notifications in one message, at most: they are marked in one transaction, which takes 100 items. What is beyond

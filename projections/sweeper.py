@@ -25,7 +25,7 @@ from infra.aws_faults import INFRASTRUCTURE
 from infra.delivery_queue import enqueue
 from infra.event_store import DynamoDBEventStore, EventStore
 from infra.outbox import Move, Notification, Status
-from infra.settings import MAX_GROUP, QUEUED_AGAIN_SECONDS, SWEEP_ROWS, setting
+from infra.settings import MAX_GROUP, QUEUED_AGAIN_SECONDS, SWEEP_ROWS, SWEEP_SECONDS, setting
 from infra.usage import report
 from projections.messages import told_of
 
@@ -43,18 +43,26 @@ def handler(event: object, context: object) -> None:  # noqa: ARG001
         SweepError: a fault of the infrastructure held up some rows. The others are done.
     """
     now = int(time.time())
-    rows = [row for row in outbox_listing.due(now, SWEEP_ROWS) if _is_due(row, now)]
-    sweep = _Sweep(now)
-    queued = sweep.tell(row for row in rows if row.status == Status.HELD)
-    queued += sweep.bring_back(row for row in rows if _is_lost(row, now))
+    ends_at = time.monotonic() + SWEEP_SECONDS
+    held_up: list[str] = []
+    seen = queued = 0
+    for found in outbox_listing.due(now, SWEEP_ROWS):
+        rows = [row for row in found if _is_due(row, now)]
+        sweep = _Sweep(now)
+        held, lost = [row for row in rows if row.status == Status.HELD], [row for row in rows if _is_lost(row, now)]
+        queued += sweep.tell(held) + sweep.bring_back(lost)  # a row that is let go looks like a lost one from then on
+        held_up += sweep.held_up
+        seen += len(rows)
+        if time.monotonic() >= ends_at:
+            break
     report()
-    logger.info("swept", extra={"due": len(rows), "queued": queued, "held_up": len(sweep.held_up)})
-    if sweep.held_up:
-        raise SweepError(f"{len(sweep.held_up)} notifications could not be looked at, such as {sweep.held_up[0]}")
+    logger.info("swept", extra={"due": seen, "queued": queued, "held_up": len(held_up)})
+    if held_up:
+        raise SweepError(f"{len(held_up)} notifications could not be looked at, such as {held_up[0]}")
 
 
 class _Sweep:
-    """One run.
+    """What is looked at at once: alerts are read once for it.
 
     Attributes:
         held_up: the ids of rows that a fault of the infrastructure left as they are.

@@ -454,6 +454,36 @@ def test_two_sweepers_at_the_same_time_do_what_one_would(world: Telling, other_a
     assert len(world.posted) == 2
 
 
+def test_a_run_of_the_sweeper_looks_at_all_that_is_due(world: Telling, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweeper, "SWEEP_ROWS", 8)
+    world.configure(rule(only_if_open_after_minutes=1))
+    world.hear(*(world.opened(str(number)) for number in range(30)))
+    world.now += 120
+    world.sweep()
+    assert world.statuses() == ["decided"] * 30
+    assert len(world.queue.waiting) == 30
+
+
+def test_a_run_of_the_sweeper_ends_in_time_and_the_next_one_goes_on(
+    world: Telling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def takes_time(operation: str) -> None:
+        world.now += operation == "UpdateItem"
+
+    monkeypatch.setattr(sweeper, "SWEEP_ROWS", 40)
+    monkeypatch.setattr(sweeper, "SWEEP_SECONDS", 20)
+    world.configure(rule(only_if_open_after_minutes=1))
+    world.hear(*(world.opened(str(number)) for number in range(60)))
+    world.now += 120
+    world.db.before_request = takes_time
+    begun = world.now
+    world.sweep()
+    assert 20 <= world.now - begun <= 40
+    assert set(world.statuses()) == {"decided", "held"}
+    world.sweep()
+    assert world.statuses() == ["decided"] * 60
+
+
 def test_a_fault_holds_up_its_row_until_the_next_run_and_no_other(world: Telling) -> None:
     world.configure(rule(only_if_open_after_minutes=1))
     world.hear(world.opened("a"), world.opened("b"))

@@ -19,7 +19,7 @@ from domain.aws_configs import AwsConfig
 from domain.log_queries import Line, Mark, Target, Window
 from domain.monitoring_config import CONFIG_ID, MONITORING_CONFIG, ServiceConfig, ServiceName, defaults
 from domain.sources import monitoring_agent
-from infra import aws_accounts, clients, event_bus, history
+from infra import aws_accounts, clients, event_bus, history, metrics
 from infra.event_store import DynamoDBEventStore
 from infra.log_query_marks import LogQueryMarks, LostMarkError
 from infra.logs_insights import Found, LogsInsights, NoLogGroupError
@@ -29,6 +29,9 @@ from infra.views import AWS_CONFIGS_LIST, Row
 
 SESSION_NAME = "opsledger-log-query"
 """What a watched account's CloudTrail shows of us."""
+
+FAILED = "LogSearchesFailed"
+"""The metric of how many searches of a run failed. It is measured in every run: silence is an alarm too."""
 
 _SPARE_SECONDS = 30
 """Beside the query: for the calls around it, and for publishing what it finds."""
@@ -203,6 +206,7 @@ def handler(event: dict[str, Any], context: Any) -> None:  # noqa: ARG001
     service = next((one for one in config.services if one.service_name == ServiceName.LOGS), None)
     if service is None or not service.enabled or not service.log_groups:
         logger.info("no logs to search")
+        metrics.gauge(FAILED, "Count", 0)
         return
     search = Search(
         marks=LogQueryMarks(clients.dynamodb(), setting("GUARDS_TABLE")),
@@ -214,6 +218,7 @@ def handler(event: dict[str, Any], context: Any) -> None:  # noqa: ARG001
     )
     done = search.run(watched(context.invoked_function_arn), service)
     report()
+    metrics.gauge(FAILED, "Count", done.failures)
     logger.info("logs searched", extra=vars(done))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from infra import clients, outbox, webhooks
+from infra import clients, metrics, outbox, webhooks
 from infra.delivery_rate import wait_for_turn
 from infra.outbox import LeasedError, Notification, NotificationId, Status
 from infra.secrets import UnusableSecretError, secret
@@ -59,15 +59,13 @@ def _deliver(record: dict[str, Any]) -> int | None:
 def _send(row: Notification) -> int | None:
     """Send what is leased. Returns as `_deliver` does."""
     if row.attempts > MAX_DELIVERY_ATTEMPTS:  # senders died of it, again and again
-        outbox.finish(row, Status.FAILED, error=f"given up: no sender survived {MAX_DELIVERY_ATTEMPTS} attempts")
-        return None
+        return _give_up(row, f"given up: no sender survived {MAX_DELIVERY_ATTEMPTS} attempts")
     members = outbox.find_all(map(NotificationId.parse, json.loads(row.members))) if row.members else {}
     try:
         rendered = messages.message(row, list(members.values()))
     except Exception as error:
         logger.exception("not rendered", extra={"notification": row.id})
-        outbox.finish(row, Status.FAILED, error=f"the message could not be rendered ({type(error).__name__})")
-        return None
+        return _give_up(row, f"the message could not be rendered ({type(error).__name__})")
     url = _webhook(row.channel)
     if url is None:
         fault = f"no webhook is configured for the channel {row.channel}"
@@ -106,9 +104,13 @@ def _conclude(row: Notification, delivery: Delivery, rendered: str) -> int | Non
         wait = min(wait, MAX_WAIT_SECONDS)
         outbox.finish(row, Status.DECIDED, error=delivery.error, message=rendered, wait=wait)
         return wait
-    logger.warning("not sent", extra={"notification": row.id, "reason": delivery.error})
-    outbox.finish(row, Status.FAILED, error=delivery.error, message=rendered)
-    return None
+    return _give_up(row, delivery.error, rendered)
+
+
+def _give_up(row: Notification, fault: str | None, rendered: str | None = None) -> None:
+    logger.warning("not sent", extra={"notification": row.id, "reason": fault})
+    outbox.finish(row, Status.FAILED, error=fault, message=rendered)
+    metrics.gauge("NotificationsFailed", "Count", 1)
 
 
 def _come_back(record: dict[str, Any], seconds: int) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from commands import log_query
 from commands.execution import Order, execute, now
-from commands.log_query import Account, handler, watched
+from commands.log_query import FAILED, Account, handler, watched
 from domain.aws_configs import AwsConfig
 from domain.monitoring_config import CONFIG_ID, MONITORING_CONFIG, ServiceConfig, defaults, replace
 from infra import aws_accounts, clients, generations
@@ -91,18 +91,34 @@ def test_an_account_is_asked_with_the_credentials_of_its_role(monkeypatch: pytes
     assert made == [{"region": "eu-west-1", "aws_access_key_id": key}, {"region": "eu-central-1"}]
 
 
-def test_where_no_log_group_is_configured_a_run_costs_one_read(db: InMemoryDynamoDB) -> None:
+def test_where_no_log_group_is_configured_a_run_costs_one_read(
+    db: InMemoryDynamoDB, capsys: pytest.CaptureFixture[str]
+) -> None:
     handler({}, SimpleNamespace(invoked_function_arn=FUNCTION))
     assert db.used.calls == {"Query": 1}
+    assert f'"{FAILED}":[0.0]' in capsys.readouterr().out
 
 
-@pytest.mark.usefixtures("db")
-def test_what_a_run_finds_is_put_on_the_bus_as_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def context(db: InMemoryDynamoDB) -> Any:  # noqa: ARG001
+    """A run's, where there is a log group to search."""
     service = ServiceConfig(service_name="logs", log_groups=("/app/shop",))
     wanted = defaults().model_copy(update={"services": (service,)})
     order = Order(by="ada", at=now(), correlation_id="co", causation_id="ca")
     store = DynamoDBEventStore(clients.dynamodb(), "events")
     execute(store, MONITORING_CONFIG, CONFIG_ID, lambda config: replace(config, wanted), order)
+    return SimpleNamespace(invoked_function_arn=FUNCTION, get_remaining_time_in_millis=lambda: 120_000)
+
+
+def test_a_search_that_fails_is_measured(
+    context: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(clients, "logs", lambda **_: SimpleNamespace())  # whatever is asked of it fails
+    handler({}, context)
+    assert f'"{FAILED}":[1.0]' in capsys.readouterr().out
+
+
+def test_what_a_run_finds_is_put_on_the_bus_as_ours(context: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     entries: list[dict[str, str]] = []
 
     def put_events(**request: Any) -> dict[str, Any]:
@@ -119,7 +135,6 @@ def test_what_a_run_finds_is_put_on_the_bus_as_ours(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(clients, "logs", lambda **_: logs)
     monkeypatch.setattr(clients, "events", lambda: SimpleNamespace(put_events=put_events))
 
-    context = SimpleNamespace(invoked_function_arn=FUNCTION, get_remaining_time_in_millis=lambda: 120_000)
     handler({}, context)
     handler({}, context)
 

@@ -478,6 +478,7 @@ def test_the_notifier_notes_in_the_views_table_that_it_heard_a_heartbeat_and_no_
 
 
 ALARMS = of_type("AWS::CloudWatch::Alarm")
+OWN_ALARMS = [name for name, alarm in ALARMS.items() if alarm["Namespace"] == "opsledger"]
 LAG_ALARMS = [alarm for alarm in ALARMS.values() if alarm["MetricName"] == "ProjectionLag"]
 
 
@@ -492,7 +493,7 @@ def test_the_lag_of_every_consumer_has_an_alarm_which_also_goes_off_in_silence()
         assert alarm["Period"] >= HEARTBEAT_SECONDS
 
 
-@pytest.mark.parametrize("name", ALARMS)
+@pytest.mark.parametrize("name", OWN_ALARMS)
 def test_an_alarm_watches_what_is_measured(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -508,6 +509,15 @@ def test_an_alarm_watches_what_is_measured(
     (told,) = written["_aws"]["CloudWatchMetrics"]
     assert told["Namespace"] == alarm["Namespace"]
     assert {name: written[name] for name in told["Dimensions"][0]} == watched
+
+
+def test_what_is_lost_or_keeps_failing_has_an_alarm() -> None:
+    alarms = ALARMS.values()
+    watched = {(alarm["Namespace"], json.dumps(of)) for alarm in alarms for of in dimensions(alarm).values()}
+    for queue in ("IngestDeadLetterQueue", "StreamFailureQueue"):
+        assert ("AWS/SQS", json.dumps({"Fn::GetAtt": [queue, "QueueName"]})) in watched
+    assert ("AWS/Lambda", json.dumps({"Ref": "SweeperFunction"})) in watched
+    assert {alarm["MetricName"] for alarm in alarms} >= {"NotificationsFailed", "LogSearchesFailed"}
 
 
 def test_alarms_are_for_stages_on_aws_and_notify_nobody_unless_a_topic_is_named() -> None:

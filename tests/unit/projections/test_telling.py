@@ -419,7 +419,7 @@ def test_a_queue_that_is_only_slow_is_not_filled_again_and_again(world: Telling)
 
 
 def test_senders_that_die_again_and_again_end_in_a_failure_that_people_see(
-    world: Telling, monkeypatch: pytest.MonkeyPatch
+    world: Telling, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def dies(*_: Any) -> None:
         raise CrashError
@@ -429,6 +429,7 @@ def test_senders_that_die_again_and_again_end_in_a_failure_that_people_see(
     world.settle(most_minutes=60)
     (row,) = world.rows()
     assert (row.status, row.error) == ("failed", "given up: no sender survived 9 attempts")
+    assert capsys.readouterr().out.count('"NotificationsFailed":[1.0]') == 1
 
 
 @pytest.mark.parametrize("other_at", range(24))

@@ -1,21 +1,30 @@
 """What is asked of each route, and the deployed system that it is asked of."""
 
+import itertools
 import json
 import os
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from benchmarks import local
+from benchmarks.alarms import alarm
 from benchmarks.api_calls import Api, Ask, Gateway
+from domain.alerts import alert_id
+from domain.sources.envelope import parse
+from domain.sources.registry import map_envelope
 from ops.local_stack import LocalStack
 
 EVENTS = TASKS = 60
+ALERTS = 30
 PATIENCE_SECONDS = 60.0
+REPORT_PATIENCE_SECONDS = 400.0
+"""A new stack makes its first report within five minutes."""
+
 PASSWORD = "correct horse battery"  # noqa: S105 - of people who live as long as this benchmark
 
 TASK = {"title": "The disk of db-1 is nearly full", "description": "93 % used. Find what grows before the backup."}
@@ -34,7 +43,9 @@ class World:
         self.gateway = Gateway(status.api_url)
         self._admin = {"email": status.admin_email, "password": Path(status.admin_password_file).read_text().strip()}
         self.token = self.login(self.gateway)["access_token"]
-        self._send_events(stack, status.ingest_queue_url)
+        self._sqs, self._queue = stack.config.client("sqs"), status.ingest_queue_url
+        self._alarms = itertools.count()
+        self._send_events()
         self.events = self._listed("/events", EVENTS)
         self.tasks = [self.made("POST", "/tasks", TASK) for _ in range(TASKS)]
         for task in self.tasks[:5]:
@@ -43,6 +54,9 @@ class World:
         self._listed("/tasks", TASKS)
         self._listed("/users", 2)
         self.config = self.made("POST", "/config/aws", aws_config(0))
+        self.alerts = [self.alert_made() for _ in range(ALERTS)]
+        self.notifications = self._listed("/notifications", ALERTS)
+        self.report_day = self._report_day()
         self.monitoring = self.gateway.call(self.asked("GET", "/config/monitoring")).body
 
     def asked(self, method: str, path: str, body: Any = None, **query: str) -> Ask:
@@ -56,13 +70,36 @@ class World:
     def user_made(self) -> str:
         return self.made("POST", "/users", new_user())
 
+    def alert_made(self) -> str:
+        """The id of a new alert that is open, and that its row shows."""
+        message = alarm(next(self._alarms))
+        self._sqs.send_message(QueueUrl=self._queue, MessageBody=message)
+        found = alert_id(map_envelope(parse(message), received_at=datetime.now(UTC)).fingerprint)
+        self._until(f"/alerts/{found}")
+        return found
+
+    def _report_day(self) -> str:
+        today = datetime.now(UTC).date()
+        days = [str(today - timedelta(days=back)) for back in range(3)]
+        return self._until(*(f"/reports/daily/{day}" for day in days), seconds=REPORT_PATIENCE_SECONDS)[-len(days[0]) :]
+
+    def _until(self, *paths: str, seconds: float = PATIENCE_SECONDS) -> str:
+        """The first path that is there."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            for path in paths:
+                with suppress(RuntimeError):
+                    self.gateway.call(self.asked("GET", path))
+                    return path
+            time.sleep(0.02)
+        raise RuntimeError(f"none of {paths} is there after {seconds} s")
+
     def login(self, api: Api) -> Any:
         return api.call(Ask("POST", "/auth/login", body=self._admin)).body
 
-    def _send_events(self, stack: LocalStack, queue: str) -> None:
-        sqs = stack.config.client("sqs")
+    def _send_events(self) -> None:
         for _ in range(EVENTS):
-            sqs.send_message(QueueUrl=queue, MessageBody=json.dumps(_envelope()))
+            self._sqs.send_message(QueueUrl=self._queue, MessageBody=json.dumps(_envelope()))
 
     def _listed(self, path: str, count: int) -> list[str]:
         """The ids of a list, once it has so many."""
@@ -112,7 +149,8 @@ def _get(path: str) -> Maker:
 
 
 def _ids(world: World) -> dict[str, str]:
-    return {"event": world.events[0], "task": world.tasks[0], "user": world.user, "config": world.config}
+    first = {"event": world.events[0], "task": world.tasks[0], "alert": world.alerts[0]}
+    return {**first, "user": world.user, "config": world.config, "day": world.report_day}
 
 
 def _write(method: str, path: str, body: Callable[[World, int], Any]) -> Maker:
@@ -130,6 +168,15 @@ def _logout(world: World, api: Api, _: int) -> Ask:
 def _status(world: World, _api: Api, _number: int) -> Ask:
     task = world.made("POST", "/tasks", TASK)
     return world.asked("PUT", f"/tasks/{task}/status", {"status": "in_progress"})
+
+
+def _of_new_alert(command: str) -> Maker:
+    return lambda world, _api, _number: world.asked("POST", f"/alerts/{world.alert_made()}/{command}")
+
+
+def _redrive(world: World, _api: Api, number: int) -> Ask:
+    """Of one that could not be sent, as there is no webhook, and cannot be sent again."""
+    return world.asked("POST", f"/notifications/{world.notifications[number % ALERTS]}/redrive")
 
 
 def _monitoring(world: World, number: int) -> Any:
@@ -152,6 +199,8 @@ MAKERS: Mapping[str, Maker] = {
     "GET /docs": _get("/docs"),
     "GET /events": _get("/events"),
     "GET /events/<event_id>": _get("/events/{event}"),
+    "GET /alerts": _get("/alerts"),
+    "GET /alerts/<alert_id>": _get("/alerts/{alert}"),
     "GET /tasks": _get("/tasks"),
     "GET /tasks/<task_id>": _get("/tasks/{task}"),
     "GET /tasks/<task_id>/history": _get("/tasks/{task}/history"),
@@ -160,9 +209,11 @@ MAKERS: Mapping[str, Maker] = {
     "GET /users/<user_id>": _get("/users/{user}"),
     "GET /dashboard/overview": _get("/dashboard/overview"),
     "GET /dashboard/events-stats": _get("/dashboard/events-stats"),
+    "GET /dashboard/alerts-stats": _get("/dashboard/alerts-stats"),
     "GET /dashboard/tasks-stats": _get("/dashboard/tasks-stats"),
     "GET /dashboard/users-stats": _get("/dashboard/users-stats"),
     "GET /notifications": _get("/notifications"),
+    "GET /reports/daily/<day>": _get("/reports/daily/{day}"),
     "GET /config/aws": _get("/config/aws"),
     "GET /config/monitoring": _get("/config/monitoring"),
     "POST /auth/login": lambda world, _api, _number: Ask("POST", "/auth/login", body=world._admin),  # noqa: SLF001
@@ -170,6 +221,13 @@ MAKERS: Mapping[str, Maker] = {
     "POST /auth/logout": _logout,
     "POST /tasks": _write("POST", "/tasks", lambda _world, _number: TASK),
     "POST /events/<event_id>/create-task": _write("POST", "/events/{event}/create-task", lambda _world, _number: {}),
+    "POST /alerts/<alert_id>/acknowledge": _of_new_alert("acknowledge"),
+    "POST /alerts/<alert_id>/resolve": _of_new_alert("resolve"),
+    "POST /alerts/<alert_id>/snooze": _write(
+        "POST", "/alerts/{alert}/snooze", lambda _world, number: {"until": int(time.time()) + 3600 + number}
+    ),
+    "POST /alerts/<alert_id>/create-task": _write("POST", "/alerts/{alert}/create-task", lambda _world, _number: {}),
+    "POST /notifications/<notification_id>/redrive": _redrive,
     "PUT /tasks/<task_id>": _write("PUT", "/tasks/{task}", lambda _world, number: {"title": f"Disk full ({number})"}),
     "PUT /tasks/<task_id>/status": _status,
     "POST /tasks/<task_id>/comments": _write(

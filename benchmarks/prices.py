@@ -21,11 +21,10 @@ HOURS_A_MONTH = 730
 
 @dataclass(frozen=True)
 class Prices:
-    """Dollars in us-east-1, without free allowances, as AWS's pricing pages showed them in 2025.
+    """List prices in dollars, us-east-1, without free allowances, as they were known in 2025.
 
-    DynamoDB's on-demand units have had these prices since 1 November 2024. Compare before relying on it; each can be
-    given on the command line. Lambda reads DynamoDB Streams for nothing ("Evaluate your DynamoDB streams usage",
-    Developer Guide).
+    They were not compared with AWS's pricing pages since: do so before relying on a sum. Each can be given on the
+    command line. Lambda reads DynamoDB Streams for nothing ("Evaluate your DynamoDB streams usage", Developer Guide).
 
     Attributes:
         write_unit, read_unit: DynamoDB on demand, standard table class, per million.
@@ -92,16 +91,25 @@ def rows(prices: Prices, batch_size: int = 100, queue_batch: int = 10, own_ms: f
         "Kinesis": (prices.capture_unit * captured + prices.payload_unit, f"{captured:.2f} capture units an event"),
         "projector": (function(cost.calls, batch_size, own_ms), f"{batch_size} events at once"),
         "views": (prices.write_unit * cost.wcu + prices.read_unit * cost.rcu, units),
-        "notifier": (0.0, "it gets no monitoring events, only what happens to their alerts, which is not in here"),
         "reactions": (function(0, batch_size), "they read, and find nothing to do"),
     }
     whole = sum(dollars for dollars, _ in parts.values())
     storage = (kept * (prices.storage + prices.backup) + viewed * prices.storage) * MILLION * prices.retention_months
     shard = prices.shard_hour * HOURS_A_MONTH
+    # Units of a commit up to 1 KB (benchmarks/ingest.py), its row (infra/views.py), a decision (docs/notifications.md).
+    alert = (
+        prices.write_unit * (1 + 2 + 2)
+        + prices.read_unit * (1 + 1)
+        + prices.capture_unit
+        + prices.payload_unit
+        + function(3, batch_size, own_ms)
+    )
     found = [_row(name, dollars, note) for name, (dollars, note) in parts.items()]
     return [
         *found,
-        _row("the whole path", whole, "dollars per million monitoring events"),
+        _row("to its row", whole, "dollars per million monitoring events"),
+        _row("an alert", alert, "that recurs with each: its commit, its row, and the decision that nobody is told"),
+        _row("the whole path", whole + alert, "dollars per million monitoring events that an alert takes"),
         _row("and keeping them", storage, f"event and row, for {prices.retention_months:.0f} months, with backup"),
         _row("and the Kinesis shard", shard, "dollars a month, whether or not there are events"),
     ]

@@ -26,7 +26,10 @@ def rows(alerts: int, events: int) -> list[Row]:
     with _deployed() as (sqs, queue, dynamodb):
         from infra.commits import to_item  # noqa: PLC0415
 
-        local.fill(dynamodb, os.environ["EVENTS_TABLE"], map(to_item, open_alerts(alerts)))
+        commits = list(open_alerts(alerts))
+        with _told_to_nobody(dynamodb):
+            local.fill(dynamodb, os.environ["EVENTS_TABLE"], map(to_item, commits))
+            _shown(dynamodb, commits[-1].stream)
         found, expected = [], alerts + WARM_UP
         _send(sqs, queue, [alarm(number) for number in range(WARM_UP)], 1)
         _drained(sqs, queue)
@@ -70,6 +73,28 @@ def _send(sqs: Any, queue: str, bodies: Sequence[str], senders: int) -> None:
 
     with ThreadPoolExecutor(senders) as pool:
         list(pool.map(send, [bodies[place : place + 10] for place in range(0, len(bodies), 10)]))
+
+
+@contextmanager
+def _told_to_nobody(dynamodb: Any) -> Iterator[None]:
+    """Without the stream to the notifier, which would take many minutes to decide on alerts that stand open already."""
+    table = os.environ["EVENTS_TABLE"]
+    found = dynamodb.describe_kinesis_streaming_destination(TableName=table)["KinesisDataStreamDestinations"]
+    for one in found:
+        dynamodb.disable_kinesis_streaming_destination(TableName=table, StreamArn=one["StreamArn"])
+    yield
+    for one in found:
+        dynamodb.enable_kinesis_streaming_destination(TableName=table, StreamArn=one["StreamArn"])
+
+
+def _shown(dynamodb: Any, stream: str) -> None:
+    """Wait until the views have an alert's row."""
+    key = {"pk": {"S": f"1|{stream}"}, "sk": {"S": "alert"}}
+    end = time.monotonic() + PATIENCE_SECONDS
+    while "Item" not in dynamodb.get_item(TableName=os.environ["VIEWS_TABLE"], Key=key):
+        if time.monotonic() > end:
+            raise RuntimeError(f"{stream} is still not shown")
+        time.sleep(0.5)
 
 
 def _drained(sqs: Any, queue: str) -> float:
@@ -119,5 +144,5 @@ def _deployed() -> Iterator[tuple[Any, str, Any]]:
         stack.deploy()
         local.use(str(stack.config.endpoint_url))
         status = stack.status()
-        os.environ |= {"EVENTS_TABLE": status.events_table, "STAGE": "local"}
+        os.environ |= {"EVENTS_TABLE": status.events_table, "VIEWS_TABLE": status.views_table, "STAGE": "local"}
         yield stack.config.client("sqs"), status.ingest_queue_url, local.default_client()

@@ -94,11 +94,10 @@ def monitoring_events(count: int, chance: random.Random, kinds: int = 0) -> list
     begun = datetime.now(UTC).replace(microsecond=0)
     for number in range(count):
         at = begun + timedelta(seconds=number // PER_SECOND)
-        message = {
-            **chance.choice(messages),
-            "id": str(uuid.UUID(int=chance.getrandbits(128), version=4)),
-            "time": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        }
+        chosen, name = chance.choice(messages), str(uuid.UUID(int=chance.getrandbits(128), version=4))
+        message = {**chosen, "id": name, "time": at.strftime("%Y-%m-%dT%H:%M:%SZ")}
+        if "communicationId" in chosen["detail"]:  # by which notices of Health are told apart
+            message["detail"] = {**chosen["detail"], "communicationId": name}
         envelope = parse(json.dumps(message))
         mapped = map_envelope(envelope, received_at=at)
         if kinds:

@@ -18,6 +18,7 @@ from domain.sources.reading import flag, instant, items, optional, tags, text
 if TYPE_CHECKING:
     from domain.sources.envelope import Envelope
 
+SOURCE = "aws.health"
 _EVENT_LOG = "https://health.aws.amazon.com/health/home#/account/event-log?eventID="
 
 # Some published messages call a scheduled change a planned one.
@@ -34,6 +35,21 @@ _NEAR = int(timedelta(days=7) / timedelta(milliseconds=1))
 
 _ENDED = frozenset({"closed", "resolved"})
 _WELL = frozenset({"RESOLVED", "UNIMPAIRED"})
+
+
+def communication(detail: Mapping[str, Any], account: str | None) -> Sequence[object] | None:
+    """What tells one communication from another; None if Health names none.
+
+    A message, its copy from the backup Region, and the copy for a delegated administrator share it ("communicationId",
+    AWS Health user guide, "Schema of EventBridge events").
+
+    Args:
+        account: the envelope's.
+    """
+    if not isinstance(detail.get("communicationId"), str) or not detail["communicationId"]:
+        return None
+    names = ("eventArn", "communicationId", "lastUpdatedTime", "statusCode", "page")
+    return [detail.get("affectedAccount") or account, *(detail.get(name) for name in names)]
 
 
 def event(envelope: "Envelope") -> Facts:
@@ -55,6 +71,7 @@ def _facts(envelope: "Envelope", severity: int) -> Facts:
     affected = _affected(entities)
     # The field decides, not the words: texts that begin with [RESOLVED] are published under "open".
     ended = (status or "").lower() in _ENDED
+    copy = flag(detail, "backupEvent") and communication(detail, envelope.account) is None
     return Facts(
         title=f"{service} {code}" if service else code,
         text="\n\n".join(filter(None, (_description(detail), _page(detail)))) or None,
@@ -64,12 +81,12 @@ def _facts(envelope: "Envelope", severity: int) -> Facts:
         or (envelope.resources[0] if envelope.resources else service),
         resources=tuple(filter(None, (optional(entity, "entityValue") for entity in entities))) or envelope.resources,
         severity=_CREDENTIALS_EXPOSED if code.endswith("RISK_CREDENTIALS_EXPOSED") else severity,
-        state=State.RESOLVED if ended else State.OPEN,
+        state=State.EVENT if copy else State.RESOLVED if ended else State.OPEN,
         status=status,
         fingerprint=fingerprint("health", arn, account),
         order=instant(detail, "lastUpdatedTime"),
         console_url=_EVENT_LOG + console.encoded(arn),
-        quiet="a copy from the backup Region" if flag(detail, "backupEvent") else None,
+        quiet="a copy from the backup Region" if copy else None,
         tags=tags(affected, "tags") if affected else None,
     )
 

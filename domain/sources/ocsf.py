@@ -64,7 +64,7 @@ def finding(envelope: "Envelope") -> Facts:
         state=state,
         status=status,
         fingerprint=securityhub.known_as(identifier, optional(one, "metadata", "product", "uid")),
-        order=_modified(one),
+        order=securityhub.changed(identifier, _modified(one), state, envelope),
         console_url=link or console.page(region, "securityhub/v2", "/findings"),
         quiet="a sample finding" if sample else None,
         tags=tags(resources[0], "tags") if resources else None,

@@ -56,7 +56,7 @@ def finding(envelope: "Envelope") -> Facts:
         state=state,
         status=status,
         fingerprint=known_as(identifier, optional(one, "ProductArn")),
-        order=_order(one, envelope),
+        order=changed(identifier, instant(one, "UpdatedAt"), state, envelope),
         console_url=console.address(value(one, "Remediation", "Recommendation", "Url"))
         or console.security_hub_finding(region, identifier),
         quiet="a sample finding" if sample else None,
@@ -129,16 +129,19 @@ def known_as(identifier: str, product: str | None) -> str:
     return fingerprint("securityhub", *([identifier] if identifier.startswith("arn:") else [product, identifier]))
 
 
-def _order(one: Mapping[str, Any], envelope: "Envelope") -> int | None:
-    """When the finding changed last: as its product says, or when a person ended it, which `UpdatedAt` leaves out.
+def changed(identifier: str, updated: int | None, state: State, envelope: "Envelope") -> int | None:
+    """When a finding changed last, in ms since the epoch: when Security Hub told of it.
 
-    "UpdatedAt" is of the finding's provider alone; `BatchUpdateFindings` does not move it (ASFF, required attributes).
+    Its provider's time leaves out what people do: neither `BatchUpdateFindings` moves "UpdatedAt" (ASFF, required
+    attributes) nor `BatchUpdateFindingsV2` "finding_info.modified_time" (API reference). GuardDuty's findings come by
+    another way too, with the provider's time alone, so that of these only the end is taken as later.
+
+    Args:
+        updated: the provider's time.
     """
-    updated = instant(one, "UpdatedAt")
-    ended = optional(one, "Workflow", "Status") in _ENDED_WORKFLOW
-    if ended and envelope.time is not None:
-        return max(milliseconds(envelope.time), updated or 0)
-    return updated
+    if envelope.time is None or (guardduty.is_finding(identifier) and state is not State.RESOLVED):
+        return updated
+    return max(milliseconds(envelope.time), updated or 0)
 
 
 def _severity(one: Mapping[str, Any]) -> int:

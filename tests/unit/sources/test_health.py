@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from domain.sources.envelope import delivery_uuid, read
 from domain.sources.mapping import MappedEvent, State
 
 Mapped = Callable[..., MappedEvent]
+Message = Callable[..., dict[str, Any]]
 
 
 @pytest.mark.parametrize(
@@ -124,9 +127,33 @@ def test_title_and_text(mapped: Mapped) -> None:
     assert mapped("health", {"detail.eventDescription": []}).text is None
 
 
-@pytest.mark.parametrize(("backup", "quiet"), [("true", True), (True, True), ("false", False), (..., False)])
-def test_the_copy_from_the_backup_region_is_quiet(mapped: Mapped, backup: Any, quiet: bool) -> None:  # noqa: FBT001
-    assert (mapped("health", {"detail.backupEvent": backup}).quiet is not None) is quiet
+@pytest.mark.parametrize(("backup", "copy"), [("true", True), (True, True), ("false", False), (..., False)])
+def test_a_copy_from_the_backup_region_that_names_no_communication_is_an_event(
+    mapped: Mapped,
+    backup: Any,
+    copy: bool,  # noqa: FBT001
+) -> None:
+    event = mapped("health", {"detail.backupEvent": backup, "detail.communicationId": ...})
+    assert (event.state, event.quiet is not None) == (State.EVENT if copy else State.OPEN, copy)
+    named = mapped("health", {"detail.backupEvent": backup})
+    assert (named.state, named.quiet) == (State.OPEN, None)
+
+
+def test_the_copies_of_a_notice_are_deliveries_of_it(message: Message) -> None:
+    def identity(changes: dict[str, Any]) -> UUID:
+        return delivery_uuid(read(message("health", changes)))
+
+    own = identity({})
+    backup = {"id": "other", "region": "us-west-2", "time": "2026-03-10T11:31:00Z", "detail.backupEvent": "true"}
+    assert identity(backup) == own
+    administrators = {"id": "other", "account": "999988887777", "detail.affectedAccount": "111122223333"}
+    assert identity(administrators) == own
+    assert identity({"detail.affectedAccount": "444455556666"}) != own
+    assert identity({"detail.communicationId": "another"}) != own
+    assert identity({"detail.lastUpdatedTime": "Tue, 10 Mar 2026 12:00:00 GMT"}) != own
+    assert identity({"id": "other", "detail.communicationId": ...}) != identity({"detail.communicationId": ...})
+    for odd in ("", 7, None, ["x"], {}):
+        assert identity({"id": "other", "detail.communicationId": odd}) != own
 
 
 def test_the_pages_of_a_notice_are_one_problem_each_with_its_own_entities(mapped: Mapped) -> None:

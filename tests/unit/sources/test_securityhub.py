@@ -11,6 +11,7 @@ Mapped = Callable[..., MappedEvent]
 
 CONTROL = "securityhub-control"
 GUARDDUTY = "securityhub-guardduty"
+OCSF = "securityhub-ocsf"
 FINDING = "detail.findings.0."
 
 
@@ -27,18 +28,39 @@ def test_a_failed_control_is_an_open_problem_of_its_resource(mapped: Mapped) -> 
         "securityhub:arn:aws:securityhub:eu-central-1:111122223333:security-control/S3.8/finding/"
         "2f9d0c1b-7a56-4e0c-8e2b-51c7a4c0d913"
     )
-    assert event.order == 1773137335771
+    assert event.order == 1773137352000
     assert event.console_url == "https://docs.aws.amazon.com/console/securityhub/S3.8/remediation"
     assert event.unmapped == ()
 
 
-def test_what_a_person_ended_is_newer_than_what_they_saw_though_updated_at_stays(mapped: Mapped) -> None:
-    before = mapped(CONTROL)
-    by_person = mapped(CONTROL, {"time": "2026-03-12T10:00:00Z", **of({"Workflow.Status": "RESOLVED"})})
-    assert (by_person.state, by_person.order) == (State.RESOLVED, 1773309600000)
-    assert by_person.order > before.order
-    early = mapped(CONTROL, {"time": "2026-03-01T10:00:00Z", **of({"Workflow.Status": "RESOLVED"})})
-    assert early.order == before.order
+@pytest.mark.parametrize(
+    ("fixture", "workflow"), [(CONTROL, FINDING + "Workflow.Status"), (OCSF, FINDING + "status_id")]
+)
+def test_what_a_person_does_is_newer_than_what_they_saw_though_the_providers_time_stays(
+    mapped: Mapped, fixture: str, workflow: str
+) -> None:
+    resolved, new = ("RESOLVED", "NEW") if fixture == CONTROL else (4, 1)
+    other = {FINDING + "finding_info.uid": "arn:aws:inspector2:eu-central-1:111122223333:finding/1"}
+    told = other if fixture == OCSF else {}
+    before = mapped(fixture, told)
+    ended = mapped(fixture, {**told, "time": "2026-03-12T10:00:00Z", workflow: resolved})
+    again = mapped(fixture, {**told, "time": "2026-03-12T10:05:00Z", workflow: new})
+    assert [before.state, ended.state, again.state] == [State.OPEN, State.RESOLVED, State.OPEN]
+    assert before.order < ended.order < again.order == 1773309900000
+
+
+@pytest.mark.parametrize(("fixture", "workflow"), [(GUARDDUTY, "Workflow.Status"), (OCSF, "status_id")])
+def test_a_finding_of_guardduty_has_guarddutys_time_until_somebody_ends_it(
+    mapped: Mapped, fixture: str, workflow: str
+) -> None:
+    at = {"time": "2026-03-12T10:00:00Z"}
+    assert mapped(fixture, at).order == mapped("guardduty").order == 1773137733402
+    ended = mapped(fixture, {**at, FINDING + workflow: "SUPPRESSED" if fixture == GUARDDUTY else 3})
+    assert (ended.state, ended.order) == (State.RESOLVED, 1773309600000)
+
+
+def test_the_order_is_no_older_than_the_providers_time(mapped: Mapped) -> None:
+    assert mapped(CONTROL, {"time": "2026-03-01T10:00:00Z"}).order == 1773137335771
 
 
 def test_the_config_rule_behind_a_control_is_named(mapped: Mapped) -> None:

@@ -97,9 +97,9 @@ TABLE = [
     # Security Hub, in both formats
     Row("securityhub-guardduty", 3, OPEN, "mining", INSTANCE_ARN, 1773137733402, "/securityhub/home?region=eu-central"),
     Row("securityhub-ocsf", 3, OPEN, "mining", INSTANCE_ARN, 1773137733402, "/latest/ug/compromised-ec2.html"),
-    Row("securityhub-control", 3, OPEN, "control", "arn:aws:s3:::invoices-archive", 1773137335771, "/S3.8/remediation"),
+    Row("securityhub-control", 3, OPEN, "control", "arn:aws:s3:::invoices-archive", 1773137352000, "/S3.8/remediation"),
     Row(
-        "securityhub-control", 0, OVER, "control", "arn:aws:s3:::invoices-archive", 1773137335771, "/S3.8/remediation",
+        "securityhub-control", 0, OVER, "control", "arn:aws:s3:::invoices-archive", 1773137352000, "/S3.8/remediation",
         {"detail.findings.0.Compliance.Status": "PASSED", "detail.findings.0.Severity.Label": "INFORMATIONAL"},
     ),
     Row("securityhub-custom-action", 0, EVENT, "action", CONTROL, 1773140567000, "#/findings?search=Id%3D%255C"),

@@ -14,7 +14,7 @@ from domain.correlation import CLOCK_MARGIN, Occurrence, correlate, doubtful
 from domain.event import DomainEvent
 from domain.monitoring_config import Thresholds
 from infra import history
-from infra.event_store import EventStore
+from infra.event_store import CommitTooLargeError, EventStore
 from infra.history import History, WarmHistories
 
 
@@ -48,10 +48,13 @@ def take(  # noqa: PLR0917 - what is taken, by what and into what
 ) -> None:
     """Let the alert of a fingerprint take monitoring events, each once. One commit, or none if nothing changes.
 
+    Many changes of an alert with many tags may be too large for one commit: then these are several.
+
     Args:
         occurrences: of one fingerprint; at least one.
 
     Raises:
+        CommitTooLargeError: what one of them does is too large.
         ConflictError: others kept writing to the alert.
         UnreadableEventError: the alert holds an event that this code cannot read.
     """
@@ -63,7 +66,15 @@ def take(  # noqa: PLR0917 - what is taken, by what and into what
         counted = _counted(store, ALERTS.stream(identifier), alert, occurrences, fresh)
         return correlate(alert, [one for one in occurrences if one.id not in counted], thresholds, order.context)
 
-    execute(store, ALERTS, identifier, decide, order, warm=warm)
+    try:
+        execute(store, ALERTS, identifier, decide, order, warm=warm)
+    except CommitTooLargeError:
+        if len(occurrences) == 1:
+            raise
+        in_order = sorted(occurrences, key=lambda one: one.moment)
+        middle = len(in_order) // 2
+        for some in (in_order[:middle], in_order[middle:]):
+            take(store, warm, some, thresholds, actor, fresh)
 
 
 def _counted(

@@ -109,7 +109,9 @@ class Alert(Value):
         forgotten_at: until when those were counted that are among neither any more.
         latest: order and rank of the newest news of any kind, whose status is shown.
         ended: order and rank of the newest news that the problem is over; what is not newer is past.
+        worst: the highest severity of the present or last time that it was open.
         waiting: order, and time of publication, of the occurrences that have not made it open yet.
+        judged: severity of the newest of these, and the version of the monitoring config that decided it.
         task_ids: of the tasks made from it.
     """
 
@@ -139,7 +141,9 @@ class Alert(Value):
     forgotten_at: datetime | None = None
     latest: Moment = (0, 0)
     ended: Moment | None = None
+    worst: int = 0
     waiting: tuple[tuple[int, int], ...] = ()
+    judged: tuple[int, int] | None = None
     task_ids: tuple[str, ...] = ()
     created_at: datetime
     updated_at: datetime
@@ -159,12 +163,14 @@ class AlertNoticed(DomainEvent):
     Attributes:
         waiting: order, and time of publication, of the occurrences that wait for others to make it open; none when it
             says that the problem is over, and no older occurrence waits any more.
+        judged: severity of the newest occurrence that waits, and the version of the monitoring config that decided it.
     """
 
     fingerprint: str
     seen: Seen
     face: Face
     waiting: tuple[tuple[int, int], ...] = ()
+    judged: tuple[int, int] | None = None
 
 
 @event_type("alert.opened", 1)
@@ -315,7 +321,7 @@ def evolve(alert: Alert | None, recorded: Recorded) -> Alert:
     return alert.model_copy(update={**changes, "updated_at": at})
 
 
-ALERTS: Decider[Alert] = Decider("alert", evolve, Alert)
+ALERTS: Decider[Alert] = Decider("alert", evolve, Alert, schema=2)
 
 _OF_ONE_OPENING = (
     "acknowledged_at",
@@ -340,7 +346,7 @@ def _changes(alert: Alert, recorded: Recorded) -> dict[str, Any]:
         case AlertRecurred():
             changes = {"face": event.face or alert.face}
         case AlertSeverityChanged():
-            changes = {"severity": event.new}
+            changes = {"severity": event.new, "worst": max(alert.worst, event.new)}
         case AlertResolved():
             changes = {"state": AlertState.RESOLVED, "resolved_at": at, "ending": event.ending}
             changes["resolved_by"] = recorded.by
@@ -356,13 +362,14 @@ def _noticed(alert: Alert, event: AlertNoticed) -> dict[str, Any]:
     """What changes when an alert is not open and does not open."""
     moment = event.seen.moment
     if event.waiting:
-        return {"face": event.face, "waiting": (*alert.waiting, *event.waiting)[-MAX_WAITING:]}
+        waiting = (*alert.waiting, *event.waiting)[-MAX_WAITING:]
+        return {"face": event.face, "waiting": waiting, "judged": event.judged}
     # What is over still shows what it was.
     unknown = alert.state is AlertState.UNOPENED and moment >= (alert.order, alert.rank)
     return {
         "face": event.face if unknown else alert.face,
         "ended": max(alert.ended or moment, moment),
-        "waiting": tuple(one for one in alert.waiting if one[0] > moment[0]),
+        "waiting": tuple(one for one in alert.waiting if one[0] >= moment[0]),  # of a tie the problem is the newer
     }
 
 
@@ -383,10 +390,12 @@ def _opened_again(alert: Alert, event: AlertOpened | AlertReopened, at: datetime
         "state": AlertState.OPEN,
         "face": event.face,
         "severity": event.severity,
+        "worst": event.severity,
         "config": event.config,
         "openings": alert.openings + 1,
         "opened_at": at,
         "waiting": (),
+        "judged": None,
     }
 
 

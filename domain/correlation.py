@@ -143,13 +143,14 @@ def _opening(alert: Alert | None, one: Occurrence, thresholds: Thresholds) -> Do
     waiting = alert.waiting if alert else ()
     times = sorted([one.published_at, *(at for _, at in waiting)])
     first_of_enough = zip(times, times[thresholds.occurrences - 1 :], strict=False)
-    face = _face(one) if alert is None or not waiting or one.moment >= (alert.order, alert.rank) else alert.face
+    face, judged = _face(one), (one.judged.severity, one.judged.config)
+    if alert is not None and waiting and one.moment < (alert.order, alert.rank):  # what waits is newer
+        face, judged = alert.face, alert.judged or judged
     fingerprint, seen = one.mapped.fingerprint, _seen(one)
     if not any(last - first < thresholds.seconds for first, last in first_of_enough):
-        return AlertNoticed(
-            fingerprint=fingerprint, seen=seen, face=face, waiting=((one.mapped.order, one.published_at),)
-        )
-    severity, config = one.judged.severity, one.judged.config
+        here = ((one.mapped.order, one.published_at),)
+        return AlertNoticed(fingerprint=fingerprint, seen=seen, face=face, waiting=here, judged=judged)
+    severity, config = judged
     if alert is None or not alert.openings:
         return AlertOpened(fingerprint=fingerprint, seen=seen, face=face, severity=severity, config=config)
     return AlertReopened(seen=seen, face=face, severity=severity, config=config)
@@ -174,6 +175,7 @@ def _merged(before: DomainEvent, event: DomainEvent) -> DomainEvent | None:
             seen=_both(before.seen, event.seen),
             face=event.face,
             waiting=(*before.waiting, *event.waiting),
+            judged=event.judged,
         )
     return None
 

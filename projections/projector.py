@@ -232,6 +232,8 @@ class Projector:
                 with _parking(generation, stream, version):
                     room = MAX_TRANSACTION_ITEMS * most // MAX_STEP_EVENTS
                     change, whole = self._applicable(stream, row, step, room)
+                    if row is None and self._expired(stream, change.row):  # it was there, and what it adds is counted
+                        continue
                     unparks = (generation, stream) in parked
                     added = tuple(row for row in change.added if (generation, row.key) not in self._standing)
                     changes.append(change._replace(generation=generation, added=added, unparks=unparks))
@@ -276,6 +278,20 @@ class Projector:
         moved = {key: by for key, by in moves.items() if by}
         version = int(row.version) if row else 0
         return Change(0, stream, version, folded.row, folded.added, moved, False, folded.removed, folded.raised)
+
+    def _expired(self, stream: str, row: Row) -> bool:
+        """Whether the row of a whole stream has expired, as that of its first events may.
+
+        A session is refreshed, and lives on.
+        """
+        if not self._is_past(row):
+            return False
+        events = [recorded for commit in self._store.load(stream) for recorded in commit.recorded()]
+        return self._is_past(self._projection(stream).fold(None, stream, events).row)
+
+    def _is_past(self, row: Row) -> bool:
+        ttl: float | None = row.ttl  # PynamoDB's types leave out that it may be missing
+        return ttl is not None and ttl <= self._clock()
 
     def _projection(self, stream: str) -> Projection:
         return self._by_category[_category(stream)]

@@ -1,5 +1,6 @@
 """Alerts take monitoring events, each once: many at the same time, again after a crash, and long after."""
 
+import random
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -23,7 +24,9 @@ START = datetime(2026, 5, 1, 9, tzinfo=UTC)
 STREAM = ALERTS.stream(alert_id("alarm:db-1"))
 
 
-def occurrence(order: int, *, recorded_at: datetime | None = None, over: bool = False) -> Occurrence:
+def occurrence(
+    order: int, *, recorded_at: datetime | None = None, over: bool = False, tags: dict[str, str] | None = None
+) -> Occurrence:
     mapped = MappedEvent(
         source="aws.cloudwatch",
         detail_type="CloudWatch Alarm State Change",
@@ -32,6 +35,7 @@ def occurrence(order: int, *, recorded_at: datetime | None = None, over: bool = 
         state=State.RESOLVED if over else State.OPEN,
         fingerprint="alarm:db-1",
         order=order,
+        tags=tags,
     )
     judged = Judgement(verdict=Verdict.OVER if over else Verdict.PROBLEM, severity=3, config=0)
     at = recorded_at or START + timedelta(seconds=order)
@@ -82,6 +86,19 @@ def test_fifty_copies_at_the_same_time_are_one_occurrence(world: World) -> None:
 def test_fifty_occurrences_at_the_same_time_are_one_alert_and_the_count_is_exact(world: World) -> None:
     at_once(world, [[occurrence(order)] for order in range(1, 51)])
     assert (world.alert.count, world.alert.openings, world.alert.last_seen) == (50, 1, 50)
+
+
+@pytest.mark.parametrize("with_fresh", [True, False])
+def test_what_is_too_large_for_one_commit_is_taken_in_several(world: World, with_fresh: bool) -> None:  # noqa: FBT001
+    tags = {f"tag-{number}": "x" * 200 for number in range(50)}
+    flapping = [occurrence(order, over=order % 2 == 0, tags=tags) for order in range(1, 101)]
+    warm = WarmHistories()
+    fresh = Fresh(frozenset(one.id for one in flapping), correlation.read(world.store, warm, "alarm:db-1"))
+    random.Random(1).shuffle(flapping)
+    for _ in range(2):  # once more after a crash
+        correlation.take(world.store, warm, flapping, Thresholds(), "system:ingest", fresh if with_fresh else None)
+    assert len(list(world.store.load(STREAM))) > 1
+    assert (world.alert.count, world.alert.openings, world.alert.state) == (50, 50, AlertState.RESOLVED)
 
 
 def test_a_batch_is_one_commit(world: World) -> None:

@@ -1,10 +1,12 @@
 """What monitoring events do to the alert of their fingerprint: one by one, and shuffled, repeated and batched."""
 
+import itertools
 import random
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -175,6 +177,33 @@ def test_they_may_arrive_in_any_order() -> None:
     also = taken([occurrence(10)], [occurrence(30)], [occurrence(15, Verdict.OVER)], [occurrence(20)], limits=limits)
     assert also is not None
     assert (also.state, also.waiting) == (AlertState.UNOPENED, ((30, 30), (20, 20)))
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_an_alert_that_waited_is_as_severe_as_its_newest_occurrence(order: tuple[int, ...]) -> None:
+    limits = Thresholds(occurrences=3, seconds=100)
+    life = [occurrence(10, severity=4), occurrence(20, severity=1), occurrence(30, severity=3, name="newest")]
+    alert = taken(*([life[place]] for place in order), limits=limits)
+    assert alert is not None
+    assert (alert.state, alert.severity, alert.worst) == (AlertState.OPEN, 3, 3)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_of_a_tie_the_problem_waits_on(order: tuple[int, ...]) -> None:
+    limits = Thresholds(occurrences=2, seconds=100)
+    life = [occurrence(10), occurrence(10, Verdict.OVER), occurrence(20)]
+    alert = taken(*([life[place]] for place in order), limits=limits)
+    assert alert is not None
+    assert (alert.state, alert.count) == (AlertState.OPEN, 2)
+
+
+def test_the_worst_severity_is_that_of_the_present_opening() -> None:
+    alert = taken([occurrence(1, severity=2)], [occurrence(2, severity=4)], [occurrence(3, severity=1)])
+    assert alert is not None
+    assert (alert.severity, alert.worst) == (1, 4)
+    again = taken([occurrence(4, Verdict.OVER)], [occurrence(5, severity=3)], alert=alert)
+    assert again is not None
+    assert again.worst == 3
 
 
 def test_what_a_person_ended_opens_again_by_what_is_newer_only() -> None:

@@ -59,13 +59,15 @@ def _deliver(record: dict[str, Any]) -> int | None:
 def _send(row: Notification) -> int | None:
     """Send what is leased. Returns as `_deliver` does."""
     if row.attempts > MAX_DELIVERY_ATTEMPTS:  # senders died of it, again and again
-        return _give_up(row, f"given up: no sender survived {MAX_DELIVERY_ATTEMPTS} attempts")
+        _give_up(row, f"given up: no sender survived {MAX_DELIVERY_ATTEMPTS} attempts")
+        return None
     members = outbox.find_all(map(NotificationId.parse, json.loads(row.members))) if row.members else {}
     try:
         rendered = messages.message(row, list(members.values()))
     except Exception as error:
         logger.exception("not rendered", extra={"notification": row.id})
-        return _give_up(row, f"the message could not be rendered ({type(error).__name__})")
+        _give_up(row, f"the message could not be rendered ({type(error).__name__})")
+        return None
     url = _webhook(row.channel)
     if url is None:
         fault = f"no webhook is configured for the channel {row.channel}"
@@ -104,7 +106,8 @@ def _conclude(row: Notification, delivery: Delivery, rendered: str) -> int | Non
         wait = min(wait, MAX_WAIT_SECONDS)
         outbox.finish(row, Status.DECIDED, error=delivery.error, message=rendered, wait=wait)
         return wait
-    return _give_up(row, delivery.error, rendered)
+    _give_up(row, delivery.error, rendered)
+    return None
 
 
 def _give_up(row: Notification, fault: str | None, rendered: str | None = None) -> None:

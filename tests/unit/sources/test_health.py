@@ -152,7 +152,8 @@ def test_the_copies_of_a_notice_are_deliveries_of_it(message: Message) -> None:
     assert identity({"detail.communicationId": "another"}) != own
     assert identity({"detail.lastUpdatedTime": "Tue, 10 Mar 2026 12:00:00 GMT"}) != own
     assert identity({"id": "other", "detail.communicationId": ...}) != identity({"detail.communicationId": ...})
-    for odd in ("", 7, None, ["x"], {}):
+    odd_ones: list[Any] = ["", 7, None, ["x"], {}]
+    for odd in odd_ones:
         assert identity({"id": "other", "detail.communicationId": odd}) != own
 
 

@@ -22,7 +22,7 @@ from domain.sources import monitoring_agent
 from infra import aws_accounts, clients, event_bus, history, metrics
 from infra.event_store import DynamoDBEventStore
 from infra.log_query_marks import LogQueryMarks, LostMarkError
-from infra.logs_insights import Found, LogsInsights, NoLogGroupError
+from infra.logs_insights import Found, LogsInsights, NoLogGroupError, QueryFailedError
 from infra.settings import LOG_QUERIES_AT_ONCE, LOG_QUERY_LEASE_SECONDS, LOG_QUERY_SECONDS, number, setting
 from infra.usage import report
 from infra.views import AWS_CONFIGS_LIST, Row
@@ -31,7 +31,7 @@ SESSION_NAME = "opsledger-log-query"
 """What a watched account's CloudTrail shows of us."""
 
 FAILED = "LogSearchesFailed"
-"""The metric of how many searches of a run failed. It is measured in every run: silence is an alarm too."""
+"""The metric of how many log groups cannot be searched now. It is measured in every run: silence is an alarm too."""
 
 _SPARE_SECONDS = 30
 """Beside the query: for the calls around it, and for publishing what it finds."""
@@ -73,15 +73,24 @@ class Step(NamedTuple):
 
 @dataclass
 class Searched:
-    """What a run did: windows that it searched, what it published of them, and windows that it could not search."""
+    """What a run did, and how it leaves things.
+
+    Attributes:
+        windows: that it searched.
+        findings: that it published of them.
+        failures: windows that it could not search.
+        failing: log groups whose last search failed, also those that still wait for their next try.
+    """
 
     windows: int = 0
     findings: int = 0
     failures: int = 0
+    failing: int = 0
 
     def note(self, step: Step) -> None:
         if step.findings is None:
             self.failures += 1
+            self.failing += step.mark is None  # it could not even be noted
         elif step.mark:
             self.windows += 1
             self.findings += step.findings
@@ -132,6 +141,7 @@ class Search:
                         del known[target]
                     else:
                         known[target] = step.mark
+        done.failing += sum(mark is not None and mark.is_failing for mark in known.values())
         return done
 
     def _due(self, known: Mapping[Target, Mark | None], interval: int) -> list[tuple[Target, Window]]:
@@ -188,8 +198,10 @@ class Search:
     def _given_up(self, target: Target, mark: Mark, error: Exception) -> Mark | None:
         # An error's own text may hold a query or an ARN, but nothing that a log says.
         logger.warning("logs not searched", extra={"target": target, "reason": str(error), "attempts": mark.attempts})
+        # A role that is refused, or AWS being busy, is so for a short window too.
+        too_long = isinstance(error, QueryFailedError)
         try:
-            return self._saved(target, log_queries.failed(mark, int(self.clock())))
+            return self._saved(target, log_queries.failed(mark, int(self.clock()), too_long=too_long))
         except Exception:  # it comes back when the lease ends
             logger.exception("search not given back", extra={"target": target})
             return None
@@ -218,7 +230,7 @@ def handler(event: dict[str, Any], context: Any) -> None:  # noqa: ARG001
     )
     done = search.run(watched(context.invoked_function_arn), service)
     report()
-    metrics.gauge(FAILED, "Count", done.failures)
+    metrics.gauge(FAILED, "Count", done.failing)
     logger.info("logs searched", extra=vars(done))
 
 

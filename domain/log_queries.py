@@ -15,7 +15,10 @@ from domain.sources.monitoring_agent import normalised
 from domain.value import Value
 
 MAX_WINDOW_SECONDS = 3_600
-"""After an outage, time is caught up with in steps of an hour."""
+"""After an outage, time is caught up with in steps of at most an hour."""
+
+MIN_WINDOW_SECONDS = 10
+"""However often a search fails, it is not for the length of so short a window."""
 
 FORGOTTEN_SECONDS = 86_400
 """What nobody tried to search for a day was switched off: it begins anew. Failed searches count as tried."""
@@ -28,7 +31,6 @@ MESSAGE_CHARACTERS = 4_000
 """Characters of a line that are told: with a stack trace, and so that ten findings fit into one call to EventBridge."""
 
 _NAMESPACE = uuid.UUID("c59d1f0a-7f0e-4b0b-8a6c-0d2f4f1f5e57")
-_MOST_HALVINGS = 12  # of an hour: less than a second is left
 
 
 class Window(NamedTuple):
@@ -63,6 +65,8 @@ class Mark(Value):
         due_at: nobody searches before it: another run is at work, or the last one failed.
         tried_at: when a search was last begun.
         attempts: searches begun since the last one that came to its end.
+        longest: seconds that the next window may have.
+        trying: seconds of the window that is being searched; 0 while none is. A run that died leaves it.
     """
 
     version: int
@@ -73,6 +77,13 @@ class Mark(Value):
     due_at: int
     tried_at: int
     attempts: int
+    longest: int = MAX_WINDOW_SECONDS
+    trying: int = 0
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last search came to no end, not counting one that is under way."""
+        return self.attempts > (1 if self.trying else 0)
 
 
 class Line(NamedTuple):
@@ -107,15 +118,27 @@ def next_window(mark: Mark | None, at: int, interval: int, delay: int) -> Window
         end = min(end, mark.owed_until)
     if end <= mark.until:
         return None
-    # What is too much for one search, or for the function that reads it, shows as failures: ever less is asked for.
-    most = MAX_WINDOW_SECONDS >> min(max(mark.attempts - 1, 0), _MOST_HALVINGS)
-    return Window(mark.until, min(end, mark.until + max(most, 1)))
+    return Window(mark.until, min(end, mark.until + _longest(mark)))
 
 
 def halved(window: Window) -> Window | None:
     """The first half of a window; None of a window that is only a second long."""
     half = (window.end - window.start) // 2
     return Window(window.start, window.start + half) if half else None
+
+
+def _longest(mark: Mark) -> int:
+    # A run that died cannot tell why: the window may have been too much for the function that reads it.
+    return _shorter(mark.trying) if mark.trying else mark.longest
+
+
+def _shorter(seconds: int) -> int:
+    return max(seconds // 2, MIN_WINDOW_SECONDS)
+
+
+def _longer(seconds: int) -> int:
+    # By a quarter, not twofold: where a search can do little more than this, only every fourth one fails.
+    return min(seconds * 5 // 4, MAX_WINDOW_SECONDS)
 
 
 # ---- what becomes of a mark; each is saved only if nobody changed it meanwhile
@@ -132,6 +155,8 @@ def claimed(mark: Mark | None, window: Window, owner: str, at: int, lease: int) 
         due_at=at + lease,
         tried_at=at,
         attempts=mark.attempts + 1 if mark else 1,
+        longest=_longest(mark) if mark else MAX_WINDOW_SECONDS,
+        trying=window.end - window.start,
     )
 
 
@@ -141,15 +166,21 @@ def pinned(mark: Mark, window: Window) -> Mark:
 
 
 def searched(mark: Mark, window: Window) -> Mark:
-    """All of a window is published."""
-    done = {"until": window.end, "pinned_until": None, "due_at": 0, "attempts": 0}
+    """All of a window is published. One that was as long as it might be shows that the next may be longer."""
+    longest = _longer(mark.longest) if window.end - window.start >= mark.longest else mark.longest
+    done = {"until": window.end, "pinned_until": None, "due_at": 0, "attempts": 0, "longest": longest, "trying": 0}
     return mark.model_copy(update={"version": mark.version + 1, **done})
 
 
-def failed(mark: Mark, at: int) -> Mark:
-    """The search failed, and its window is to be done again as a whole."""
+def failed(mark: Mark, at: int, *, too_long: bool) -> Mark:
+    """The search failed, and what its window had is to be searched again.
+
+    Args:
+        too_long: it may have failed because the window was too long, so that the next one is half of it.
+    """
     wait = min(RETRY_BASE_SECONDS * 2 ** min(mark.attempts - 1, 10), RETRY_CAP_SECONDS)
-    return mark.model_copy(update={"version": mark.version + 1, "due_at": at + wait})
+    longest = _shorter(mark.trying) if too_long else mark.longest
+    return mark.model_copy(update={"version": mark.version + 1, "due_at": at + wait, "longest": longest, "trying": 0})
 
 
 # ---- what is told

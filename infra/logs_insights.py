@@ -31,7 +31,7 @@ _WAITING = {"Scheduled", "Running"}
 
 
 class QueryFailedError(Exception):
-    """A query came to no complete result; the text says how it ended."""
+    """A query came to no complete result, perhaps for the length of its window; the text says how it ended."""
 
 
 class NoLogGroupError(Exception):

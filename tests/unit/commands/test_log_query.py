@@ -1,9 +1,12 @@
 """Searching logs: whatever overlaps, fails or crashes, each line of a log is counted once."""
 
 import contextlib
+import itertools
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
@@ -107,13 +110,14 @@ class Ledger:
     def run(
         self, groups: Sequence[str] = (GROUP,), accounts: Sequence[Account] = (OURS,), interval: int = INTERVAL
     ) -> Searched:
+        ends = self.at + self.left
         search = Search(
             marks=self.marks,
             connect=self._connected,
             publish=self.bus.put,
             delay=DELAY,
             clock=lambda: self.at,
-            time_left=lambda: self.left,
+            time_left=lambda: ends - self.at,
         )
         service = ServiceConfig(service_name="logs", polling_interval=interval, log_groups=tuple(groups))
         return search.run(accounts, service)
@@ -145,7 +149,7 @@ def test_errors_are_published_once_those_of_one_shape_together(ledger: Ledger) -
         ledger.logs.write(T - second, f"ERROR order {second} failed")
     ledger.logs.write(T - 350, "[INFO] 0 errors")
     ledger.logs.write(T - 100, "ERROR order 100 failed")
-    assert vars(ledger.run()) == {"windows": 1, "findings": 1, "failures": 0}
+    assert vars(ledger.run()) == {"windows": 1, "findings": 1, "failures": 0, "failing": 0}
     assert ledger.bus.counted() == {"ERROR order 200 failed": 3}
     ledger.at += INTERVAL - 1
     assert ledger.run().windows == 0
@@ -186,12 +190,12 @@ def test_an_account_that_cannot_be_reached_holds_up_no_other_and_loses_nothing(l
     ledger.connect = refused
     for account in (OURS, THEIRS):
         ledger.logs.write(T - 200, "ERROR", account=account)
-    assert vars(ledger.run(accounts=[THEIRS, OURS])) == {"windows": 1, "findings": 1, "failures": 1}
+    assert vars(ledger.run(accounts=[THEIRS, OURS])) == {"windows": 1, "findings": 1, "failures": 1, "failing": 1}
     ledger.at += 29
     assert ledger.run(accounts=[THEIRS, OURS]).failures == 0, "it waits between its tries"
     ledger.at += 1
     ledger.connect = ledger.logs.of
-    assert vars(ledger.run(accounts=[THEIRS, OURS])) == {"windows": 1, "findings": 1, "failures": 0}
+    assert vars(ledger.run(accounts=[THEIRS, OURS])) == {"windows": 1, "findings": 1, "failures": 0, "failing": 0}
     assert ledger.bus.published[-1]["account"] == THEIRS.id
 
 
@@ -211,6 +215,118 @@ def test_a_search_that_keeps_failing_is_not_forgotten_and_is_caught_up_with(ledg
     assert ledger.bus.counted() == {"ERROR at first": 1, "ERROR in the middle": 1}
     assert max(window.end - window.start for _, window in ledger.logs.asked) <= 3_600
     assert ledger.at - DELAY - INTERVAL < ledger.mark().until <= ledger.at - DELAY
+
+
+def slow(ledger: Ledger, longest: int) -> Callable[[], None]:
+    """Takes as long as a window has lines: 45 s, the most that a query may, for `longest` seconds of them."""
+
+    def query() -> None:
+        _, window = ledger.logs.asked[-1]
+        seconds = (window.end - window.start) / longest * LOG_QUERY_SECONDS
+        ledger.at += min(seconds, LOG_QUERY_SECONDS)
+        if seconds > LOG_QUERY_SECONDS:
+            raise QueryFailedError("the query was not through after 45 s")
+
+    return query
+
+
+@dataclass
+class Hours:
+    """What the runs of some hours saw, one each minute.
+
+    Attributes:
+        behind: seconds that were not searched after each run, of those that could be.
+        failing: whether each run left the log group failing.
+    """
+
+    behind: list[float]
+    failing: list[bool]
+
+
+def hours(ledger: Ledger, count: int) -> Hours:
+    seen = Hours([], [])
+    ends = ledger.at + count * 3_600
+    while ledger.at < ends:
+        done = ledger.run()
+        seen.behind.append(ledger.at - DELAY - ledger.mark().until)
+        seen.failing.append(done.failing > 0)
+        ledger.at += 60 - (ledger.at - T) % 60
+    return seen
+
+
+def test_a_backlog_of_which_a_query_can_do_little_at_a_time_is_caught_up_with(ledger: Ledger) -> None:
+    ledger.logs.write(T + 86_400, "ERROR boom")
+    ledger.run()
+    ledger.at += 2 * 3_600
+    ledger.logs.before = slow(ledger, 600)
+    first, later = hours(ledger, 1), hours(ledger, 42)
+    assert first.behind[-1] < 2 * INTERVAL
+    assert max(later.behind) < 2 * INTERVAL
+    assert ledger.bus.counted() == {"ERROR boom": 1}
+
+
+def test_where_a_query_cannot_do_an_interval_searches_stay_within_a_few_of_them(ledger: Ledger) -> None:
+    ledger.logs.write(T + 86_400, "ERROR boom")
+    ledger.run()
+    ledger.logs.before = slow(ledger, 250)
+    seen = hours(ledger, 43)
+    assert max(seen.behind) < 3 * INTERVAL
+    assert ledger.bus.counted() == {"ERROR boom": 1}
+    five_minutes = [seen.failing[first : first + 5] for first in range(0, len(seen.failing), 5)]
+    assert not any(all(runs) for runs in five_minutes), "it goes on, so that nobody need be told"
+
+
+def test_a_log_group_that_waits_for_its_next_try_is_still_told_to_fail(ledger: Ledger) -> None:
+    def refused(_account: Account) -> LogsOfAccount:
+        raise PermissionError
+
+    ledger.logs.write(T - 200, "ERROR")
+    ledger.connect = refused
+    assert ledger.run().failing == 1
+    tried = []
+    for _ in range(120):
+        ledger.at += 60
+        done = ledger.run()
+        tried.append(done.failures)
+        assert done.failing == 1
+    assert sum(tried[-60:]) == 4
+    ledger.connect = ledger.logs.of
+    ledger.at += 900
+    assert ledger.run().failing == 0
+
+
+def test_a_log_group_that_another_run_is_searching_does_not_fail(ledger: Ledger) -> None:
+    ledger.logs.write(T - 200, "ERROR boom")
+    others: list[Searched] = []
+    ledger.logs.before = lambda: others.append(ledger.run())
+    ledger.run()
+    assert [other.failing for other in others] == [0]
+
+
+def test_a_failure_that_cannot_be_noted_is_told_all_the_same(ledger: Ledger) -> None:
+    ledger.logs.write(T - 200, "ERROR")
+
+    def fails() -> None:
+        ledger.db.faults = itertools.repeat(Fault.THROTTLED)
+        raise QueryFailedError("the query ended as Failed")
+
+    ledger.logs.before = fails
+    done = ledger.run()
+    assert (done.failures, done.failing) == (1, 1)
+
+
+def test_only_a_failure_that_may_be_for_its_length_makes_the_next_window_shorter(ledger: Ledger) -> None:
+    ledger.logs.write(T - 200, "ERROR")
+
+    def fails(error: Exception) -> None:
+        raise error
+
+    too_slow = QueryFailedError("the query ended as Timeout")
+    for error in (PermissionError(), too_slow, PermissionError(), PermissionError()):
+        ledger.logs.before = partial(fails, error)
+        ledger.run()
+        ledger.at += 900
+    assert [window.end - window.start for _, window in ledger.logs.asked] == [300, 1200, 600, 600]
 
 
 def test_a_window_with_more_rows_than_a_query_gives_is_halved(ledger: Ledger) -> None:

@@ -110,12 +110,18 @@ def context(db: InMemoryDynamoDB) -> Any:  # noqa: ARG001
     return SimpleNamespace(invoked_function_arn=FUNCTION, get_remaining_time_in_millis=lambda: 120_000)
 
 
-def test_a_search_that_fails_is_measured(
-    context: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_log_group_that_fails_is_measured_in_every_run_also_while_it_waits_for_its_next_try(
+    context: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(clients, "logs", lambda **_: SimpleNamespace())  # whatever is asked of it fails
-    handler({}, context)
-    assert f'"{FAILED}":[1.0]' in capsys.readouterr().out
+    for _ in range(2):
+        handler({}, context)
+        assert f'"{FAILED}":[1.0]' in capsys.readouterr().out
+    runs = [vars(record) for record in caplog.records if record.message == "logs searched"]
+    assert [run["failures"] for run in runs] == [1, 0]
 
 
 def test_what_a_run_finds_is_put_on_the_bus_as_ours(context: Any, monkeypatch: pytest.MonkeyPatch) -> None:

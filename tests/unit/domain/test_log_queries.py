@@ -12,6 +12,7 @@ from domain.log_queries import (
     FORGOTTEN_SECONDS,
     MAX_WINDOW_SECONDS,
     MESSAGE_CHARACTERS,
+    MIN_WINDOW_SECONDS,
     RETRY_CAP_SECONDS,
     Line,
     Mark,
@@ -96,27 +97,85 @@ def test_a_second_cannot_be_halved() -> None:
     assert halved(Window(T, T + 2)) == Window(T, T + 1)
 
 
-def test_each_failure_in_a_row_waits_longer_and_then_asks_for_less() -> None:
+def test_each_failure_in_a_row_waits_longer_and_one_for_the_length_asks_for_half() -> None:
     known, waits, lengths = mark(), [], []
     at = T + 2 * 86_400 - 1
     for _ in range(16):
         window = due(known.model_copy(update={"tried_at": at}), at)
         assert window is not None
         lengths.append(window.end - window.start)
-        known = failed(claimed(known, window, "b", at, LEASE), at)
+        known = failed(claimed(known, window, "b", at, LEASE), at, too_long=True)
         waits.append(known.due_at - at)
         at = known.due_at
     assert waits[:6] == [30, 60, 120, 240, 480, RETRY_CAP_SECONDS]
     assert set(waits[6:]) == {RETRY_CAP_SECONDS}
-    assert lengths[:4] == [3600, 3600, 1800, 900]
-    assert lengths[-1] == 1
-    whole = searched(known, Window(T, T + 1))
-    assert (whole.attempts, whole.due_at) == (0, 0)
+    assert lengths[:4] == [3600, 1800, 900, 450]
+    assert lengths[-1] == MIN_WINDOW_SECONDS
+
+
+def test_after_a_failure_half_of_the_window_that_failed_is_asked_for_however_much_is_due_by_then() -> None:
+    at = T + DELAY + INTERVAL
+    known = failed(claimed(mark(), Window(T, T + INTERVAL), "b", at, LEASE), at, too_long=True)
+    assert due(known, at + 1_000) == Window(T, T + INTERVAL // 2)
+
+
+def test_a_failure_that_is_not_for_the_length_asks_for_as_much_again() -> None:
+    at = T + 7_200
+    known = failed(claimed(mark(longest=900), Window(T, T + 900), "b", at, LEASE), at, too_long=False)
+    assert due(known, known.due_at) == Window(T, T + 900)
+
+
+def test_a_run_that_died_leaves_half_of_its_window_to_the_next_one() -> None:
+    at = T + 7_200
+    known = mark()
+    for expected in (3_600, 1_800, 900):
+        window = due(known, at)
+        assert window == Window(T, T + expected)
+        known = claimed(known, window, "b", at, LEASE)
+        at += LEASE
+
+
+def test_after_a_success_the_next_window_is_a_quarter_longer_and_never_longer_than_an_hour() -> None:
+    known, lengths = mark(longest=1_000), []
+    at = T + 86_400
+    for _ in range(8):
+        window = due(known, at)
+        assert window is not None
+        lengths.append(window.end - window.start)
+        known = searched(claimed(known, window, "b", at, LEASE), window)
+        assert (known.attempts, known.due_at) == (0, 0)
+    assert lengths == [1_000, 1_250, 1_562, 1_952, 2_440, 3_050, 3_600, 3_600]
+
+
+def test_a_short_window_shows_nothing_of_a_longer_one() -> None:
+    window = Window(T, T + INTERVAL)
+    assert searched(claimed(mark(longest=900), window, "b", T, LEASE), window).longest == 900
+
+
+def test_the_shortest_window_can_become_longer() -> None:
+    window = Window(T, T + MIN_WINDOW_SECONDS)
+    assert searched(claimed(mark(longest=MIN_WINDOW_SECONDS), window, "b", T, LEASE), window).longest == 12
+
+
+def test_a_log_group_fails_from_its_first_failed_search_to_its_next_success() -> None:
+    window = Window(T, T + INTERVAL)
+    known = claimed(mark(), window, "b", T, LEASE)
+    assert not known.is_failing, "its search is under way"
+    known = failed(known, T, too_long=False)
+    assert known.is_failing
+    known = claimed(known, window, "b", T, LEASE)
+    assert known.is_failing
+    assert not searched(known, window).is_failing
+
+
+def test_a_mark_that_was_stored_before_it_had_a_length_is_read() -> None:
+    stored = mark().model_dump_json(exclude={"longest", "trying"})
+    assert Mark.model_validate_json(stored) == mark(longest=MAX_WINDOW_SECONDS)
 
 
 runs = st.tuples(
     st.integers(-400, 9_000),  # how the clock moves before the run
-    st.sampled_from(["claimed", "pinned", "halved", "failed", "searched"]),  # the last step that it took
+    st.sampled_from(["claimed", "pinned", "halved", "failed", "too long", "searched"]),  # the last step that it took
 )
 
 
@@ -135,8 +194,8 @@ def test_whatever_runs_and_clocks_do_every_second_is_searched_once(
             assert window == Window(known.until, known.pinned_until)
         assert window.start < window.end
         known = claimed(known, window, str(number), at, LEASE)
-        if last == "failed":
-            known = failed(known, at)
+        if last in {"failed", "too long"}:
+            known = failed(known, at, too_long=last == "too long")
         if last == "halved" and known.pinned_until is None:
             window = halved(window) or window
         if last in {"pinned", "halved", "searched"}:

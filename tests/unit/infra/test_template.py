@@ -520,6 +520,14 @@ def test_what_is_lost_or_keeps_failing_has_an_alarm() -> None:
     assert {alarm["MetricName"] for alarm in alarms} >= {"NotificationsFailed", "LogSearchesFailed"}
 
 
+def test_log_searches_are_told_of_if_they_keep_failing_and_not_if_one_fails_now_and_then() -> None:
+    alarm = ALARMS["LogSearchesFailedAlarm"]
+    assert alarm["Statistic"] == "Minimum"
+    assert alarm["TreatMissingData"] == "breaching"
+    assert alarm["Period"] >= 5 * 60, "several runs, of which each tells of what fails"
+    assert alarm["Period"] * alarm["EvaluationPeriods"] == 3_600
+
+
 def test_alarms_are_for_stages_on_aws_and_notify_nobody_unless_a_topic_is_named() -> None:
     assert TEMPLATE["Parameters"]["AlarmTopicArn"]["Default"] == ""
     for name, alarm in ALARMS.items():

@@ -2,6 +2,11 @@
 
 from typing import NamedTuple
 
+MAX_FAULTS = 20
+"""Faults that a refusal names. A body may have tens of thousands, which no answer can hold and nobody reads."""
+
+_FAULTS_IN_MESSAGE = 5
+
 
 class FieldFault(NamedTuple):
     """What is wrong with one field: its path, such as `title`, and a sentence."""
@@ -15,11 +20,17 @@ class DomainError(Exception):
 
 
 class InvalidError(DomainError):
-    """The request's fields break a rule; `faults` names each field."""
+    """The request's fields break a rule; `faults` names each field, up to MAX_FAULTS of them.
+
+    The message has the first few, and how many there are beyond these.
+    """
 
     def __init__(self, *faults: FieldFault) -> None:
-        super().__init__("; ".join(f"{fault.field}: {fault.message}" for fault in faults))
-        self.faults = faults
+        told = [f"{fault.field}: {fault.message}" for fault in faults[:_FAULTS_IN_MESSAGE]]
+        if len(faults) > len(told):
+            told.append(f"and {len(faults) - len(told):,} more")
+        super().__init__("; ".join(told))
+        self.faults = faults[:MAX_FAULTS]
 
 
 class NotFoundError(DomainError):

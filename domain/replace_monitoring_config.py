@@ -191,8 +191,10 @@ class NotificationRuleInput(Value):
 
     name: Annotated[str, TRIMMED, StringConstraints(min_length=1, max_length=100), PRINTABLE, ONE_LINE]
     match: Annotated[MatchInput | None, Field(description="null: everything")] = None
-    transitions: Annotated[tuple[Transition, ...], Field(description="of alerts"), *UNIQUE] = ()
-    task_changes: Annotated[tuple[TaskChange, ...], *UNIQUE] = ()
+    transitions: Annotated[
+        tuple[Transition, ...], Field(max_length=len(Transition), description="of alerts"), *UNIQUE
+    ] = ()
+    task_changes: Annotated[tuple[TaskChange, ...], Field(max_length=len(TaskChange)), *UNIQUE] = ()
     action: NotificationAction = NotificationAction.SEND
     channels: Annotated[
         tuple[ChannelName, ...], Field(max_length=20, description="none: the default channel"), *UNIQUE

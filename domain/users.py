@@ -16,7 +16,8 @@ from domain.value import Value
 
 _EMAIL_LENGTH = 254  # RFC 3696, erratum 1690: what fits into a path of 256 (RFC 5321, section 4.5.3.1.3)
 
-# One @, no blanks, a dot in the domain: whether an address exists, only a message to it can tell.
+# One @, no blanks, a dot in the domain: whether an address exists, only a message to it can tell. What no screen shows
+# would make two addresses look the same.
 _EMAIL = re.compile(r"[^\s@]{1,64}@[^\s@.]+(\.[^\s@.]+)+")
 
 
@@ -27,7 +28,7 @@ def normalised_email(text: str) -> str:
         ValueError: if it does not look like an address.
     """
     email = text.strip().lower()
-    if max(len(text), len(email)) > _EMAIL_LENGTH or not _EMAIL.fullmatch(email):
+    if max(len(text), len(email)) > _EMAIL_LENGTH or not (email.isprintable() and _EMAIL.fullmatch(email)):
         raise ValueError("must be an e-mail address")
     return email
 

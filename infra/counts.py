@@ -131,7 +131,8 @@ def tasks() -> list[TaskCount]:
 def due(days: int) -> Due:
     """Tasks that are overdue, and tasks that are due from now on until the end of the last of `days` days.
 
-    They are counted by the day they are due; those that became overdue today are looked up one by one.
+    They are counted by the day they are due. Those that became overdue today are looked up: one more read per megabyte,
+    or some 2,500, of them.
     """
     moment = now()
     today = str(moment.date())

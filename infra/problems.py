@@ -1,12 +1,14 @@
 """Errors as clients see them: problem details (RFC 9457), which carry no inner detail."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, NotRequired
+from typing import Annotated, Any, NamedTuple, NotRequired
 
 from aws_lambda_powertools import Logger
+from pydantic import Field
 from typing_extensions import TypedDict
 
 from domain.errors import (
+    MAX_FAULTS,
     ForbiddenError,
     InvalidError,
     NotFoundError,
@@ -76,7 +78,7 @@ class Problem(TypedDict):
     title: str
     status: int
     detail: str
-    errors: NotRequired[list[Fault]]
+    errors: NotRequired[Annotated[list[Fault], Field(max_length=MAX_FAULTS)]]
 
 
 class RetryLaterError(Exception):

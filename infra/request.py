@@ -72,6 +72,12 @@ QueryFlag = Annotated[bool, BeforeValidator(_flag)]
 """`true` or `false` in a query: pydantic would also take `yes`, `on` and `1`."""
 
 
+def takes_if_match(route: str) -> bool:
+    """Whether `If-Match` counts on a route, such as `PUT /tasks/<task_id>`: it names one thing, and is no read."""
+    method, _, path = route.partition(" ")
+    return method == "PUT" or (method != "GET" and "<" in path)
+
+
 class Request:
     """One request.
 
@@ -207,11 +213,13 @@ class Request:
     def expected_versions(self) -> frozenset[int] | None:
         """The versions that `If-Match` allows the thing to have; None if any will do (RFC 9110, section 13.1.1).
 
+        On a route that does not take it, the header says nothing.
+
         Raises:
             BadRequestError: it is no list of entity tags.
         """
         given = self._headers.get("if-match")
-        if given is None or given.strip() == "*":
+        if given is None or given.strip() == "*" or not takes_if_match(self._route):
             return None
         tags = [tag.strip() for tag in given.split(",")]
         if not all(_is_tag(tag) for tag in tags):

@@ -20,11 +20,11 @@ from typing_extensions import TypedDict
 from domain.errors import ForbiddenError, NotFoundError
 from domain.permissions import Caller, Permission
 from infra import cors, documents
-from infra.problems import Refusal, problem, refusal_for
+from infra.problems import Refusal, RetryLaterError, problem, refusal_for
 from infra.request import Callers, Query, Request
 from infra.settings import MAX_ID_LENGTH
 
-__all__ = ["Answer", "Api", "Html", "JsonText", "ListOf", "Request", "Route"]
+__all__ = ["Answer", "Api", "Html", "JsonText", "ListOf", "Request", "Route", "size_in_answer"]
 
 logger = Logger()
 Body = TypeVar("Body")
@@ -155,12 +155,23 @@ class Api:
                 if caller.must_change_password and not _own_way_out(route, parameters, caller):
                     raise ForbiddenError("Change your password first: PUT /users/{id}/password.")  # noqa: TRY301
             elif route.recognises:
-                request.recognise(self._callers)
+                self._recognise(request)
             request.check_accepts(route.media_type)
             answer = route.handler(request, **_arguments(route, request, parameters))
         except Exception as error:  # noqa: BLE001 - every error becomes a problem; unknown ones are logged there
             return self._refused(request, refusal_for(error), str(route))
         return self._answered(request, answer, route)
+
+    def _recognise(self, request: Request) -> None:
+        """An open route also answers while it cannot be found out who calls; the caller counts as unknown then."""
+        try:
+            request.recognise(self._callers)
+        except Exception as error:
+            from infra.aws_faults import INFRASTRUCTURE  # noqa: PLC0415 - loaded with the clients
+
+            if not isinstance(error, (RetryLaterError, *INFRASTRUCTURE)):
+                raise
+            logger.warning("who calls cannot be found out", exc_info=error)
 
     def _not_routed(self) -> Response[str]:
         """Another method of a path that has routes, perhaps the other function's; a preflight; or nothing at all."""
@@ -221,6 +232,16 @@ def _text(body: Any) -> str:
     if body is None:
         return ""
     return body if isinstance(body, Html | JsonText) else json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+
+
+def size_in_answer(part: Any) -> int:
+    """Bytes that a part of a body takes of what a function may answer.
+
+    The body is JSON in UTF-8, and a text in the JSON that Lambda's runtime makes of the answer. That leaves what is not
+    ASCII as it is (since Python 3.12), and escapes quotes and backslashes once more.
+    """
+    text = _text(part)
+    return len(text.encode("utf-8", "surrogatepass")) + text.count('"') + text.count("\\")
 
 
 def _response(

@@ -17,7 +17,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from domain.permissions import Permission
 from infra.problems import Problem
-from infra.request import Query
+from infra.request import Query, takes_if_match
 from infra.rest import Html, JsonText, ListOf, Route
 from infra.settings import IDEMPOTENCY_KEY_LENGTH, MAX_BODY_BYTES, MAX_ID_LENGTH
 from ops import paths
@@ -61,7 +61,7 @@ PROBLEMS = {
     412: ("PreconditionFailed", "`If-Match` names another version than the one there is."),
     413: ("TooLarge", f"The body has more than {MAX_BODY_BYTES:,} bytes, or does not fit into one change."),
     415: ("UnsupportedMediaType", "The body is said to be something else than JSON."),
-    422: ("Invalid", "Fields or parameters that are not valid, each named in `errors`; a reused `Idempotency-Key`."),
+    422: ("Invalid", "Fields or parameters that are not valid, named in `errors`; a reused `Idempotency-Key`."),
     429: ("TooManyRequests", "Too many requests, or too many failed ones. `Retry-After` says when to go on."),
     500: ("InternalError", "A fault of ours; the log has it under the correlation id."),
     503: ("NotYet", "What is asked for is not there yet, or something is busy. `Retry-After` says when to try again."),
@@ -168,7 +168,7 @@ def problems_of(route: Route) -> list[int]:
         statuses |= {404}
     if route.method != "GET":
         statuses |= {400, 409, 413}
-    if _takes_if_match(route):
+    if takes_if_match(str(route)):
         statuses |= {412}
     if route.body:
         statuses |= {415}
@@ -286,13 +286,9 @@ def _header_parameters(route: Route) -> list[dict[str, Any]]:
     names = ["CorrelationId"]
     if route.method != "GET" and _subject(route) != "auth":
         names.append("IdempotencyKey")
-    if _takes_if_match(route):
+    if takes_if_match(str(route)):
         names.append("IfMatch")
     return [{"$ref": f"#/components/parameters/{name}"} for name in names]
-
-
-def _takes_if_match(route: Route) -> bool:
-    return route.method == "PUT" or (route.method != "GET" and "<" in route.path)
 
 
 def _is_closed(route: Route) -> bool:

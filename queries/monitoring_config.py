@@ -1,11 +1,11 @@
 """The monitoring config: as it is now, and as it was."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Annotated
 
 from pydantic import Field
 
-from domain.commit import Recorded
+from domain.commit import Commit, Recorded
 from domain.errors import FieldFault, InvalidError, NotFoundError
 from domain.monitoring_config import CONFIG_ID, MONITORING_CONFIG, MonitoringConfig, defaults
 from domain.monitoring_config_shape import MonitoringConfigShown, shown
@@ -24,7 +24,7 @@ class MonitoringConfigQuery(MinVersion):
     """Which version; by default the one that holds now."""
 
     version: (
-        Annotated[QueryNumber, Field(ge=0, description="of the config's stream, as its `ETag` and `version` say")]
+        Annotated[QueryNumber, Field(ge=0, description="of the stream, one that a change came to, as its `ETag` said")]
         | None
     ) = None
     as_of: (
@@ -59,32 +59,29 @@ def _asked_for(query: MonitoringConfigQuery) -> tuple[MonitoringConfig, int]:
 
 def _at_version(version: int) -> tuple[MonitoringConfig, int]:
     if version == 0:
-        found = _last(lambda recorded: recorded.version == 1)  # the first event holds the defaults of its time
+        found = _last(lambda _, recorded: recorded.version == 1)  # the first event holds the defaults of its time
         return (found[0] if found else defaults()), 0
-    found = _last(lambda recorded: recorded.version <= version)
+    # Between the events of one commit the config never held, and its parts may not fit together.
+    found = _last(lambda commit, _: commit.last_version <= version)
     if found is None or found[1] != version:
         raise NotFoundError("The monitoring config has no such version.")
     return found
 
 
 def _at_time(seconds: int) -> tuple[MonitoringConfig, int]:
-    found = _last(lambda recorded: int(recorded.at.timestamp()) <= seconds)
+    found = _last(lambda commit, _: int(commit.at.timestamp()) <= seconds)
     if found is None:
         raise NotFoundError("Nobody had set the monitoring config by then; version 0 is what held.")
     return found
 
 
-def _last(holds: Callable[[Recorded], bool]) -> tuple[MonitoringConfig, int] | None:
-    """The config after the last event for which something holds, with the version there."""
+def _last(holds: Callable[[Commit, Recorded], bool]) -> tuple[MonitoringConfig, int] | None:
+    """The config after the last event, of some commit, for which something holds, with the version there."""
     config: MonitoringConfig | None = None
     found: tuple[MonitoringConfig, int] | None = None
-    for recorded in _events():
-        config = MONITORING_CONFIG.evolve(config, recorded)
-        if holds(recorded):
-            found = config, recorded.version
-    return found
-
-
-def _events() -> Iterator[Recorded]:
     for commit in wiring.store().load(_KEY.pk):
-        yield from commit.recorded()
+        for recorded in commit.recorded():
+            config = MONITORING_CONFIG.evolve(config, recorded)
+            if holds(commit, recorded):
+                found = config, recorded.version
+    return found

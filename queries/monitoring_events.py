@@ -4,7 +4,6 @@ A list is one stream of rows: the days of its range that hold events, each day's
 on one row after the other, within a budget of rows and of queries, so that a page costs the same whatever is sought.
 """
 
-import json
 import time
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -18,7 +17,7 @@ from domain.errors import NotFoundError
 from domain.monitoring_event_shape import EventShown
 from domain.monitoring_events import parse_event_id
 from infra.request import QueryNumber
-from infra.rest import Answer, Request
+from infra.rest import Answer, Request, size_in_answer
 from infra.settings import MAX_PAGE_BYTES, MAX_PAGE_ROWS
 from infra.views import EVENT_DAYS, Row, event_key, event_partition, event_sort_key, shown_event, utc_day
 from queries.paging import Listing, Page, QuerySeconds, SearchedListOf, page
@@ -116,7 +115,7 @@ def list_events(request: Request, query: EventListing) -> Answer[SearchedListOf[
                 return Answer(wanted.searched(items, last, read))
             read += 1
             if not expired and query.takes(event := shown_event(row)):
-                size += len(json.dumps(event, separators=(",", ":")))
+                size += size_in_answer(event)
                 if items and size > MAX_PAGE_BYTES:
                     return Answer(wanted.searched(items, last))
                 items.append(event)

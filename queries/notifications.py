@@ -1,6 +1,5 @@
 """Notifications: what people were told of, or not, and why."""
 
-import json
 from collections.abc import Iterator
 from typing import Annotated
 
@@ -12,7 +11,7 @@ from domain.permissions import Permission
 from domain.tasks import TASKS
 from infra import outbox, outbox_listing
 from infra.outbox import Notification
-from infra.rest import Answer, Request
+from infra.rest import Answer, Request, size_in_answer
 from infra.settings import MAX_ID_LENGTH, MAX_PAGE_BYTES, MAX_PAGE_ROWS, number
 from queries.paging import Listing, Page, SearchedListOf, page
 from queries.tasks import check_visible
@@ -66,7 +65,7 @@ def list_notifications(
         if query.status in (None, row.status) and (sees_all or query.task_id is not None or not _is_of_task(row)):
             shown = outbox.shown(row)
             items.append(shown if sees_all or not row.members else {**shown, "message": None})
-            size += len(json.dumps(items[-1]))
+            size += size_in_answer(items[-1])
     return Answer(wanted.searched(items, (beyond,), read) if beyond else wanted.searched(items, None))
 
 

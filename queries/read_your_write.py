@@ -39,11 +39,16 @@ class MinVersion(Query):
     ) = None
 
 
-def await_row(query: MinVersion, key: Key) -> Row | None:
+def _to_everybody(_row: Row) -> bool:
+    return True
+
+
+def await_row(query: MinVersion, key: Key, is_visible: Callable[[Row], bool] = _to_everybody) -> Row | None:
     """For the route of one thing: its row, once it shows what was asked for; None if nothing was.
 
     Args:
         key: of the row; `key.pk` is its stream, such as `task#0192…`.
+        is_visible: see `await_version`.
 
     Raises:
         InvalidError: `min_version` is malformed, or of another stream.
@@ -54,17 +59,20 @@ def await_row(query: MinVersion, key: Key) -> Row | None:
     stream, version = _stream_version(query.min_version)
     if stream != key.pk:
         raise InvalidError(FieldFault("min_version", "is of another thing than the one that is asked for"))
-    return await_version(key, version)
+    return await_version(key, version, is_visible)
 
 
-def await_listed_row(query: MinVersion, category: str, sk: str) -> Row | None:
+def await_listed_row(
+    query: MinVersion, category: str, sk: str, is_visible: Callable[[Row], bool] = _to_everybody
+) -> Row | None:
     """For the route of a list: the row that was named, once it shows what was asked for; None if none was.
 
-    Whether the row belongs to the list, and to what its caller may see, is the list's to say.
+    Whether the filters take the row is the list's to say.
 
     Args:
         category: of the list's streams, such as `task`.
         sk: the sort key of their rows.
+        is_visible: see `await_version`.
 
     Raises:
         InvalidError: `min_version` is malformed, or of another category.
@@ -75,12 +83,13 @@ def await_listed_row(query: MinVersion, category: str, sk: str) -> Row | None:
     stream, version = _stream_version(query.min_version)
     if stream.partition("#")[0] != category:
         raise InvalidError(FieldFault("min_version", f"is not of this list, whose streams are {category}#…"))
-    return await_version(Key(stream, sk), version)
+    return await_version(Key(stream, sk), version, is_visible)
 
 
 def await_version(
     key: Key,
     version: int,
+    is_visible: Callable[[Row], bool] = _to_everybody,
     *,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
@@ -88,6 +97,10 @@ def await_version(
     """The row, strongly consistent, as soon as it shows at least this version of its stream.
 
     It is looked at once, and then after pauses that double, for READ_YOUR_WRITE_SECONDS.
+
+    Args:
+        is_visible: whether the caller may see a row. One that they may not is waited for as if it were not there, so
+            that neither the answer nor the time it takes tells that it is.
 
     Raises:
         RetryLaterError: it did not come so far in time.
@@ -99,7 +112,7 @@ def await_version(
             row = Row.get(*key, consistent_read=True)
         except Row.DoesNotExist:
             row = None
-        if row is not None and row.version >= version:
+        if row is not None and row.version >= version and is_visible(row):
             return row
         left = end - clock()
         if left <= 0:

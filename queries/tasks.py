@@ -1,6 +1,6 @@
 """Tasks: one with its comments, lists, and the history of a task from its events."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 from typing_extensions import TypedDict
 
 from domain.errors import NotFoundError
-from domain.permissions import Permission, owns
+from domain.permissions import Caller, Permission, owns
 from domain.task_shape import PersonShown, TaskShown, TaskWithComments, shown, shown_changes, shown_with_comments
 from domain.tasks import TASKS, Comment, Task
 from infra.rest import Answer, ListOf, Request
@@ -37,7 +37,7 @@ class Step(TypedDict):
 
 def get_task(request: Request, task_id: str, query: MinVersion) -> Answer[TaskWithComments]:
     """A task with its comments."""
-    await_row(query, _key(task_id))
+    await_row(query, _key(task_id), _seen_by(request.caller))
     rows = {row.sk: row for row in Row.query(TASKS.stream(task_id), consistent_read=True)}
     row = rows.pop("task", None)
     task = _visible(request, row)
@@ -57,7 +57,7 @@ def list_tasks(request: Request, query: TaskListing) -> Answer[SearchedListOf[Ta
     """
     caller = request.caller
     wanted = page(query, f"tasks of {caller.user_id}", 1, ascending=query.by_due_date)
-    own = await_listed_row(query, TASKS.category, "task")
+    own = await_listed_row(query, TASKS.category, "task", _seen_by(caller))
     everybodys = caller.may(Permission.READ_ALL_TASKS)
     tasks = TaskSearch(query, wanted, None if everybodys else caller.user_id, datetime.now(UTC))
     after = wanted.position[0] if wanted.position else None
@@ -70,7 +70,7 @@ def list_tasks(request: Request, query: TaskListing) -> Answer[SearchedListOf[Ta
 def get_history(request: Request, task_id: str, query: HistoryListing) -> Answer[ListOf[Step]]:
     """What happened to a task, who did it and when, oldest first, from the event store; also of a deleted task."""
     key = _key(task_id)
-    _visible(request, await_row(query, key) or rows_by_key([key]).get(key))
+    _visible(request, await_row(query, key, _seen_by(request.caller)) or rows_by_key([key]).get(key))
     wanted = page(query, f"history of {task_id}", 1, ascending=True)
     place = _number(wanted.position[0]) if wanted.position else None
     steps = list(islice(_steps(key.pk, place, ascending=wanted.ascending), wanted.limit + 1))
@@ -110,9 +110,17 @@ def _key(task_id: str) -> Key:
 def _visible(request: Request, row: Row | None) -> Task:
     """The task of a row, if the caller may see it; that another's task exists is not told."""
     task = task_of(row)[1] if row else None
-    if task is None or not (request.caller.may(Permission.READ_ALL_TASKS) or owns(request.caller, task)):
+    if task is None or not _may_see(request.caller, task):
         raise NotFoundError("There is no such task.")
     return task
+
+
+def _seen_by(caller: Caller) -> Callable[[Row], bool]:
+    return lambda row: _may_see(caller, task_of(row)[1])
+
+
+def _may_see(caller: Caller, task: Task) -> bool:
+    return caller.may(Permission.READ_ALL_TASKS) or owns(caller, task)
 
 
 def _number(text: str) -> int:

@@ -350,6 +350,16 @@ def test_a_page_of_notifications_ends_before_it_is_too_large_for_an_answer(
     assert ids(asked.walk("/notifications")) == kept
 
 
+def test_the_size_of_a_page_of_notifications_is_that_of_what_the_function_answers(
+    asked: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = datetime.now(UTC)
+    kept = [notification(now - timedelta(hours=n), n) for n in range(3)]
+    one = asked.get("/notifications", limit="1").body["items"][0]
+    monkeypatch.setattr(notifications, "MAX_PAGE_BYTES", len(json.dumps(one, separators=(",", ":"))))
+    assert ids([asked.get("/notifications").body["items"]]) == kept[:1]  # escaped, the first is more than that
+
+
 def test_a_page_of_notifications_reads_little(asked: Api, calls: "Calls") -> None:
     now = datetime.now(UTC)
     for n in range(12):

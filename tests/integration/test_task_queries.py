@@ -741,7 +741,6 @@ def test_a_list_shows_ones_own_write_although_the_index_lags(office: Api, stop_i
     assert "new" not in listed(office)
     assert next(iter(listed(office, **named(new.stream, 1)))) == "new"
     assert next(iter(listed(office, "ann", **named(new.stream, 1)))) == "new"
-    assert "new" not in listed(office, "bob", **named(new.stream, 1))
 
 
 def test_ones_own_write_is_on_the_page_where_it_belongs_and_on_no_other(
@@ -817,8 +816,35 @@ def test_a_task_is_shown_once_it_has_come_so_far(office: Api, monkeypatch: pytes
     later = {path: office.get(path, caller, **named("task#t", 1)).status for path, caller in paths.items()}
 
     assert [(answered.status, answered.headers["Retry-After"]) for answered in early.values()] == [(503, "1")] * 3
-    assert set(later.values()) == {200}
-    assert office.get("/tasks/t", "bob", **named("task#t", 1)).status == 404
+    assert later == {"/tasks/t": 200, "/tasks/t/history": 200, "/tasks": 503}  # it is not bob's to see
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_waiting_tells_nobody_whether_anothers_task_exists_or_how_far_it_has_come(
+    office: Api, calls: "Calls", monkeypatch: pytest.MonkeyPatch, version: int
+) -> None:
+    monkeypatch.setattr(read_your_write, "READ_YOUR_WRITE_SECONDS", 0.05)
+    assert office.get("/tasks/00", "ann").headers["Stream-Version"] == "task#00@1"
+
+    def asked(path: str, task_id: str) -> tuple[Any, ...]:
+        calls.clear()
+        answered = office.get(path, "bob", **named(f"task#{task_id}", version))
+        return answered.status, answered.body, answered.headers["Retry-After"], set(calls.operations)
+
+    for path in ("/tasks/{}", "/tasks/{}/history", "/tasks"):
+        another, none = (asked(path.format(task_id), task_id) for task_id in ("00", "99"))
+        assert another == none
+        assert another[0] == 503
+
+
+def test_waiting_for_what_is_there_already_costs_no_more_than_one_read(office: Api, calls: "Calls") -> None:
+    for path, query in (("/tasks/00", {}), ("/tasks", {"limit": "1"})):
+        calls.clear()
+        assert office.get(path, "ann", **query).status == 200
+        without = list(calls.operations)
+        calls.clear()
+        assert office.get(path, "ann", **query, **named("task#00", 1)).status == 200
+        assert sorted(calls.operations) == sorted(["GetItem", *without])
 
 
 def test_an_answer_names_what_it_may_be_asked_for_again(office: Api) -> None:

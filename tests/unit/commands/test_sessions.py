@@ -493,6 +493,12 @@ def test_a_logout_that_is_sent_twice_ends_it_once(world: World, given_tokens: di
     assert world.history(given_tokens["access_token"]) == ["session.started", "session.ended"]
 
 
+def test_a_logout_is_not_bound_to_a_version(world: World, given_tokens: dict[str, Any]) -> None:
+    answer = world.call("POST", "/auth/logout", token=given_tokens["access_token"], **{"If-Match": '"9"'})
+    assert answer.status == 204
+    assert not world.opens(given_tokens["access_token"])
+
+
 def test_a_logout_wants_a_token(world: World) -> None:
     assert world.call("POST", "/auth/logout").status == 401
 

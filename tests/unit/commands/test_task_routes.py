@@ -107,6 +107,11 @@ def test_a_deletion_may_be_bound_to_the_version_that_was_read(path: str) -> None
 # ---- If-Match
 
 
+@pytest.mark.parametrize("if_match", ['"7"', "no tag"])
+def test_it_says_nothing_where_no_one_thing_is_changed(if_match: str) -> None:
+    assert called("POST", "/tasks", NEW, caller=ADA, If_Match=if_match).status == 201
+
+
 def changed(path: str, if_match: str | None, caller: str = ADA) -> Answered:
     headers = {} if if_match is None else {"If_Match": if_match}
     return called("PUT", path, {"title": "Disk nearly full"}, caller=caller, **headers)

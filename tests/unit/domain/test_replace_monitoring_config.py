@@ -20,7 +20,16 @@ from domain.monitoring_config import (
     defaults,
 )
 from domain.monitoring_config_shape import shown
-from domain.monitoring_rules import Match, NotificationRule, QuietHours, ResourceFilter, SeverityRule, Tag
+from domain.monitoring_rules import (
+    Match,
+    NotificationRule,
+    QuietHours,
+    ResourceFilter,
+    SeverityRule,
+    Tag,
+    TaskChange,
+    Transition,
+)
 from domain.replace_monitoring_config import (
     MAX_CONFIG_BYTES,
     ChannelInput,
@@ -75,6 +84,13 @@ def refused(document: Any) -> dict[str, str]:
     except InvalidError as error:
         return {fault.field: fault.message for fault in error.faults}
     return {}
+
+
+@pytest.mark.parametrize(("name", "choices"), [("transitions", list(Transition)), ("task_changes", list(TaskChange))])
+def test_a_rule_names_no_more_changes_than_there_are(name: str, choices: list[str]) -> None:
+    rule = f"notification_rules.0.{name}"
+    assert refused(with_(rule, choices)) == {}
+    assert f"at most {len(choices)} items" in refused(with_(rule, [*choices, choices[0]]))[rule]
 
 
 def test_what_get_answers_can_be_sent_back() -> None:

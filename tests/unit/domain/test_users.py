@@ -221,6 +221,12 @@ def test_addresses_are_compared_lower_cased_and_trimmed(typed: str, email: str) 
         "x" * 65 + "@example.com",
         "ada@" + "x" * 251 + ".com",
         "ada@example.com" + " " * 240,
+        "a\x00da@example.com",
+        "ada@exa\x00mple.com",
+        "ada\x1b[31m@example.com",
+        "ada\u200b@example.com",  # no width
+        "ada@example\u202e.com",  # turns the direction of what follows
+        "ada@exa\u00admple.com",
     ],
 )
 def test_what_does_not_look_like_an_address_is_refused(typed: str) -> None:

@@ -1,17 +1,20 @@
 """The frame of the API by itself: paths and methods, what clients accept and send, pages of other origins."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+from pynamodb.exceptions import GetError
 from typing_extensions import TypedDict
 
 from domain.permissions import Caller, Permission
 from domain.value import Value
 from infra import documents
-from infra.request import Query, QueryNumber
-from infra.rest import Answer, Api, Html, Request
+from infra.problems import RetryLaterError
+from infra.request import BadTokenError, Callers, Query, QueryNumber
+from infra.rest import Answer, Api, Html, Request, size_in_answer
 
 PAGE = "https://ops.example.com"
 
@@ -191,6 +194,27 @@ def test_a_body_that_is_said_to_be_something_else_is_refused(api: Api, content_t
     assert (answer.status, answer.body["title"]) == (415, "Not JSON")
 
 
+# ---- many faults, large answers
+
+
+def test_of_many_faults_the_first_are_named_and_the_others_counted(api: Api) -> None:
+    body = json.dumps({f"field {number}": number for number in range(5_000)})
+    answer = call(api, "POST", "/tasks", body)
+    assert answer.status == 422
+    assert [fault["field"] for fault in answer.body["errors"]] == ["word", *(f"field {n}" for n in range(19))]
+    assert answer.body["detail"].startswith("word: ")
+    assert answer.body["detail"].endswith("field 3: Extra inputs are not permitted; and 4,996 more")
+    assert len(answer.text) < 3_000
+
+
+@pytest.mark.parametrize(
+    "text", ["plain", 'a "quoted" word', "\\" * 50, '{"policy": "{\\"a\\": 1}"}', "größe 💥", "two\nlines\x01"]
+)
+def test_the_size_of_a_part_is_what_it_takes_of_the_runtimes_answer(text: str) -> None:
+    body = json.dumps({"said": text}, ensure_ascii=False, separators=(",", ":"))
+    assert size_in_answer({"said": text}) == len(json.dumps(body, ensure_ascii=False).encode()) - len('""')
+
+
 # ---- queries
 
 
@@ -224,6 +248,55 @@ def test_a_preflight_is_answered_with_the_methods_of_its_path(api: Api) -> None:
     closed = call(api, "OPTIONS", "/tasks", headers={**asked, "Origin": "https://evil.example"})
     assert closed.status == 204
     assert not [name for name in closed.headers if name.startswith("Access-Control")]
+
+
+# ---- open routes that tell more to some
+
+
+class Unsure:
+    """Cannot tell who calls."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def caller(self, token: str) -> Caller:  # noqa: ARG002
+        raise self.error
+
+
+def who(request: Request) -> Answer[Said]:
+    return Answer({"said": "to an admin" if request.is_from_admin else "to anybody"})
+
+
+def answer_of_open_route(callers: Callable[[], Callers]) -> Answered:
+    api = Api(callers)
+    api.route("GET", "/health", Permission.OPEN, who, recognises=True)
+    return call(api, "GET", "/health", headers={"Authorization": "Bearer token"})
+
+
+AWAY = [
+    BadTokenError("It is expired."),
+    RetryLaterError("Try again.", 1),
+    EndpointConnectionError(endpoint_url="https://secretsmanager"),
+    ClientError({"Error": {"Code": "AccessDeniedException", "Message": ""}}, "GetSecretValue"),
+    GetError(cause=EndpointConnectionError(endpoint_url="https://dynamodb")),
+]
+
+
+@pytest.mark.parametrize("error", AWAY, ids=lambda error: type(error).__name__)
+def test_an_open_route_answers_while_it_cannot_be_found_out_who_calls(error: Exception) -> None:
+    answer = answer_of_open_route(lambda: Unsure(error))
+    assert (answer.status, answer.body) == (200, {"said": "to anybody"})
+
+
+def test_an_open_route_answers_while_the_key_of_tokens_cannot_be_read() -> None:
+    def callers() -> Callers:
+        raise EndpointConnectionError(endpoint_url="https://secretsmanager")
+
+    assert answer_of_open_route(callers).body == {"said": "to anybody"}
+
+
+def test_a_fault_of_ours_is_not_taken_for_a_caller_who_is_unknown() -> None:
+    assert answer_of_open_route(lambda: Unsure(ValueError("ours"))).status == 500
 
 
 # ---- the document beside the code

@@ -151,6 +151,13 @@ def test_a_change_can_be_sent_again_and_made_conditional(method: str, path: str,
         assert "IfMatch" in names
 
 
+def test_what_makes_a_thing_of_its_own_and_a_logout_are_bound_to_no_version() -> None:
+    for path in ("/tasks", "/users", "/config/aws", "/auth/logout"):
+        assert "412" not in DOCUMENT["paths"][path]["post"]["responses"]
+    for path in ("/tasks/{task_id}/comments", "/config/aws/{config_id}/test"):
+        assert "412" in DOCUMENT["paths"][path]["post"]["responses"]
+
+
 def test_every_problem_has_the_same_shape() -> None:
     responses = DOCUMENT["components"]["responses"]
     for status, (name, _) in openapi.PROBLEMS.items():

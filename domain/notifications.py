@@ -111,13 +111,16 @@ def decide(what: Happening, config: MonitoringConfig, now: datetime) -> tuple[De
     return tuple(_decision(rule, channel, what, config, now) for channel in channels)
 
 
-def due(told: Told, terms: Terms, alert: Alert | None, now: datetime) -> Decision | None:
+def due(
+    told: Told, terms: Terms, alert: Alert | None, now: datetime, alert_then: Alert | None = None
+) -> Decision | None:
     """What becomes of what was held when its time has come: None to send it; else the decision without its channel.
 
     Args:
         alert: as it is now; None for what is about a task.
+        alert_then: as it was at `terms.open_at`; needed only if it opened again since.
     """
-    reason = _outdated(told, terms, alert, now)
+    reason = _outdated(told, terms, alert, now, alert_then or alert)
     if reason:
         return Decision(channel="", outcome=Outcome.SUPPRESS, reason=reason)
     until = _quiet_until(terms, now)
@@ -208,16 +211,17 @@ def _open_at(rule: NotificationRule, what: Happening) -> datetime | None:
     return alert.opened_at + timedelta(minutes=minutes)
 
 
-def _outdated(told: Told, terms: Terms, alert: Alert | None, now: datetime) -> str | None:
+def _outdated(told: Told, terms: Terms, alert: Alert | None, now: datetime, then: Alert | None) -> str | None:
     """Why nobody is told any more."""
-    if not isinstance(told, AlertTold) or alert is None:
+    if not isinstance(told, AlertTold) or alert is None or then is None:
         return None
     if terms.snoozed_until is not None and alert.snoozed_until != terms.snoozed_until:
         return "snoozed to another time meanwhile, or opened again"
     if is_snoozed(alert, now):
         return f"snoozed until {alert.snoozed_until:%Y-%m-%d %H:%M} UTC"
-    must_be_open_at = now if told.transition is AlertNews.STILL_OPEN else terms.open_at
-    if must_be_open_at is not None and not _was_open(alert, told.openings, must_be_open_at):
+    still_open = told.transition is AlertNews.STILL_OPEN
+    judged, must_be_open_at = (alert, now) if still_open else (then, terms.open_at)
+    if must_be_open_at is not None and not _was_open(judged, told.openings, must_be_open_at):
         return "it was over before its time came"
     return None
 

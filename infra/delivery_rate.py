@@ -1,17 +1,21 @@
-"""How many messages a channel has had in a minute, over all senders. Counters stand in the outbox table and expire."""
+"""When a channel takes a message: so many a minute, over all senders. The first that ask go first.
+
+Each minute has `per_minute` places, numbered on from those of the minute before. A counter in the outbox table tells
+how many of a channel's are given away, also of minutes to come. It expires.
+"""
 
 import os
 
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.exceptions import UpdateError
 
 from infra.pynamodb_session import Model
-from infra.settings import MAX_PUT_OFF_MINUTES
 
-_KEPT_SECONDS = 3_600
+_KEPT_SECONDS = 86_400
 
 
 class RateCounter(Model):
-    """The messages to a channel that wanted to go out in a minute."""
+    """The places of a channel that are given away: `n` is the number of the last one."""
 
     class Meta:
         table_name = os.environ.get("OUTBOX_TABLE", "outbox")
@@ -24,15 +28,23 @@ class RateCounter(Model):
     ttl = NumberAttribute(null=True)
 
 
-def wait_for_turn(channel: str, per_minute: int, now: int) -> int | None:
-    """When a message may go out, in seconds since the epoch; None if it may at once.
+def turn(channel: str, per_minute: int, now: int) -> int:
+    """Take the next place. Returns when it is, in seconds since the epoch: now, or the beginning of a later minute.
 
-    Those that are too many are counted too, which spreads them over the minutes that follow. A write unit.
+    A write unit for the first message of a minute, two for the others.
     """
     minute = now // 60
-    counter = RateCounter(f"rate#{channel}#{minute}", "count")
-    counter.update(actions=[RateCounter.n.add(1), RateCounter.ttl.set(now + _KEPT_SECONDS)])
-    too_many = int(counter.n) - per_minute
-    if too_many <= 0:
-        return None
-    return (minute + min(1 + (too_many - 1) // per_minute, MAX_PUT_OFF_MINUTES)) * 60
+    first = minute * per_minute
+    counter = RateCounter(f"rate#{channel}#{per_minute}", "count")
+    kept = RateCounter.ttl.set(now + _KEPT_SECONDS)
+    try:  # those of the minutes before are past
+        counter.update(
+            actions=[RateCounter.n.set(first + 1), kept],
+            condition=RateCounter.n.does_not_exist() | (RateCounter.n <= first),
+        )
+    except UpdateError as error:
+        if error.cause_response_code != "ConditionalCheckFailedException":
+            raise
+        counter.update(actions=[RateCounter.n.add(1), kept])
+    given = (int(counter.n) - 1) // per_minute
+    return now if given <= minute else given * 60

@@ -7,9 +7,11 @@ one of another schema is passed over, and the events decide.
 import json
 import zlib
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
+from itertools import dropwhile
 from threading import Lock
 from typing import Any, Generic, TypeVar
 
@@ -94,11 +96,19 @@ def load_until(store: EventStore, decider: Decider[State], stream: str, version:
 
     One query as a rule, strongly consistent, from the newest usable snapshot on that is no later than the version.
     """
+    return _folded(decider, dropwhile(lambda one: one.last_version > version, store.load_back(stream, version)))
+
+
+def load_at(store: EventStore, decider: Decider[State], stream: str, at: datetime) -> State | None:
+    """The state as it was at a time. Otherwise as `load_until`, but all that is newer is read, too."""
+    return _folded(decider, dropwhile(lambda one: one.at > at, store.load_back(stream)))
+
+
+def _folded(decider: Decider[State], newest_first: Iterable[Commit]) -> State | None:
+    """The state after commits, from the newest usable snapshot on."""
     newer: list[Commit] = []
     state: State | None = None
-    for commit in store.load_back(stream, version):
-        if commit.last_version > version:
-            continue
+    for commit in newest_first:
         found = _from_snapshot(decider, commit)
         if found is not None:
             state = found.state

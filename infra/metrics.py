@@ -15,3 +15,8 @@ def gauge(name: str, unit: str, value: float, **dimensions: str) -> None:
     told = {"stage": os.environ.get("STAGE", "none"), **dimensions}
     with single_metric(name, unit=MetricUnit(unit), value=value, namespace="opsledger", default_dimensions=told):
         pass
+
+
+def notification_failed() -> None:
+    """Somebody was not told of something: an alarm of the template stands on it."""
+    gauge("NotificationsFailed", "Count", 1)

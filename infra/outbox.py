@@ -120,12 +120,14 @@ class Notification(Model):
         about: the transition or the change.
         title: for lists, as are `severity` and `event_id`.
         told: what the message tells, as JSON; missing where nobody is told.
-        terms: what a held row depends on, as JSON (`domain.notifications.Terms`); missing when nothing is left to ask.
+        terms: what a held row depends on, as JSON (`domain.notifications.Terms`); missing once it was let go.
         group: of a held row that is told together with others.
         members: of a row that leads its group: the ids of the others, as JSON.
         told_in: of a grouped row: the id of the one that leads.
         rate: messages a minute that its channel takes.
         due_at: when somebody must look at it, in seconds since the epoch.
+        not_before: when it may be sent again after Slack refused it for now.
+        turn_at: the time of the place that is kept for it in its channel; see `infra.delivery_rate`.
         redriven_by: the key of the request that redrove it last.
         message: the rendered Slack message, as JSON.
     """
@@ -158,6 +160,8 @@ class Notification(Model):
     lease_until = NumberAttribute(null=True)
     due_partition = UnicodeAttribute(null=True)
     due_at = NumberAttribute(null=True)
+    not_before = NumberAttribute(null=True)
+    turn_at = NumberAttribute(null=True)
     sent_at = NumberAttribute(null=True)
     error = UnicodeAttribute(null=True)
     message = UnicodeAttribute(null=True)
@@ -255,20 +259,23 @@ def find_all(ids: Iterable[NotificationId]) -> dict[str, Notification]:
 
 
 def lease(notification_id: NotificationId) -> Notification | None:
-    """Take a decided notification to send it, or one whose sender died. None if it is not to be sent (any more).
+    """Take a decided notification to send it, or one whose sender died. None if it is not to be sent, or not yet.
+
+    What Slack wants later is left alone until then: the delivery that is hidden for so long brings it, or the sweeper.
 
     Raises:
         LeasedError: another sender holds it.
     """
     row = Notification(notification_id.pk, notification_id.sk)
     now = int(time.time())
+    wanted = Notification.not_before.does_not_exist() | (Notification.not_before <= now)
     abandoned = (Notification.status == Status.SENDING) & (Notification.lease_until < now)
     actions = [
         Notification.status.set(Status.SENDING),
         Notification.lease_until.set(now + LEASE_SECONDS),
         Notification.attempts.add(1),
     ]
-    if not moved(Move(row, actions, (Notification.status == Status.DECIDED) | abandoned)):
+    if not moved(Move(row, actions, ((Notification.status == Status.DECIDED) & wanted) | abandoned)):
         found = find(notification_id)
         if found and found.status == Status.SENDING:
             raise LeasedError
@@ -288,27 +295,34 @@ def finish(
 
     Args:
         status: SENT; FAILED or UNCONFIGURED for good; or DECIDED, to be tried again.
-        wait: seconds until then.
+        wait: seconds until then; nobody can lease it before.
     """
-    actions: list[Action] = [Notification.status.set(status), Notification.lease_until.remove()]
+    actions: list[Action] = [
+        Notification.status.set(status),
+        Notification.lease_until.remove(),
+        Notification.turn_at.remove(),  # the place is used
+    ]
     actions.append(Notification.error.set(error) if error else Notification.error.remove())
     if message:
         actions.append(Notification.message.set(message))
     if status is Status.SENT:
         actions.append(Notification.sent_at.set(int(time.time())))
     if status is Status.DECIDED:
-        actions.append(Notification.due_at.set(int(time.time()) + wait + LOST_DELIVERY_SECONDS))
+        not_before = int(time.time()) + wait
+        actions.append(Notification.not_before.set(not_before))
+        actions.append(Notification.due_at.set(not_before + LOST_DELIVERY_SECONDS))
     else:
         actions += not_due()
     # A lease that ran out may have been taken by another sender, who has the say then.
     row.update(actions=actions, condition=Notification.lease_until == row.lease_until)
 
 
-def put_off(row: Notification, until: int, reason: str) -> None:
+def put_off(row: Notification, until: int, reason: str, turn_at: int) -> None:
     """Give back a lease: it was no attempt, and its time is later.
 
     Args:
-        until: seconds since the epoch.
+        until: when it is looked at again, in seconds since the epoch.
+        turn_at: likewise the place that is kept for it in its channel, which may be later.
     """
     row.update(
         actions=[
@@ -317,6 +331,7 @@ def put_off(row: Notification, until: int, reason: str) -> None:
             Notification.lease_until.remove(),
             Notification.attempts.add(-1),
             Notification.due_at.set(until),
+            Notification.turn_at.set(turn_at),
         ],
         condition=Notification.lease_until == row.lease_until,
     )
@@ -326,7 +341,7 @@ def redrive(row: Notification, key: str | None = None) -> bool:
     """Let a notification that was given up be sent once more. Returns whether it is so: False if it was not given up.
 
     Args:
-        key: of the request, by which a repeat is known.
+        key: of the request, by which a repeat is known: it redrives nothing, whatever became of it since.
     """
     actions: list[Action] = [
         *on_its_way(row.key),
@@ -335,6 +350,8 @@ def redrive(row: Notification, key: str | None = None) -> bool:
         Notification.redriven_by.set(key) if key else Notification.redriven_by.remove(),
     ]
     given_up = Notification.status.is_in(Status.FAILED, Status.UNCONFIGURED)
+    if key:
+        given_up &= Notification.redriven_by.does_not_exist() | (Notification.redriven_by != key)
     if moved(Move(row, actions, given_up)):
         return True
     row.refresh(consistent_read=True)
@@ -348,6 +365,7 @@ def on_its_way(notification_id: NotificationId) -> "list[Action]":
     """It is decided, and looked at again in case it gets lost."""
     return [
         Notification.status.set(Status.DECIDED),
+        Notification.not_before.remove(),
         Notification.due_partition.set(notification_id.due_partition),
         Notification.due_at.set(int(time.time()) + LOST_DELIVERY_SECONDS),
     ]

@@ -112,15 +112,20 @@ SWEEP_ROWS = 200
 SWEEP_SECONDS = 40
 """How long a run of the sweeper goes on with the next ones; there is one every minute, and it may take one at most."""
 
+SWEEP_GROUPED = 2_000
+GROUPING_SECONDS = 10
+"""Rows of groups that the sweeper gathers before it lets them go, and how long that may take after the rest."""
+
 MAX_GROUP = 100
 """Notifications in one message, at most: they are marked in one transaction, which takes 100 items. What is beyond
 makes another message."""
 
 MAX_PUT_OFF_MINUTES = 60
-"""However many messages wait for a channel, one is tried again after this time."""
+"""However many messages wait for a channel, one is looked at again after this time: nobody may want it any more."""
 
-MAX_DELIVERY_ATTEMPTS = 9
-"""The last attempt before the queue moves the delivery to its dead-letter queue; see `maxReceiveCount`."""
+MAX_DELIVERY_ATTEMPTS = 33
+"""With the waits below they take three to six hours: so long Slack may be out of order. The last attempt comes before
+the queue moves the delivery to its dead-letter queue; see `maxReceiveCount`."""
 
 DELIVERY_BACKOFF_BASE_SECONDS = 2
 DELIVERY_BACKOFF_CAP_SECONDS = 900

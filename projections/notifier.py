@@ -25,7 +25,7 @@ from domain.notifications import Decision, Happening, Outcome, decide
 from domain.reports import REPORTS
 from domain.tasks import TASKS
 from domain.told import AlertTold
-from infra import clients, history, outbox
+from infra import clients, history, metrics, outbox
 from infra.aws_faults import INFRASTRUCTURE
 from infra.commits import from_item
 from infra.delivery_queue import enqueue
@@ -56,10 +56,11 @@ def _decide(commit: Commit) -> int:
     """Decide on what happened in a commit. Returns how many decisions there are.
 
     Raises:
-        Exception: a fault of the infrastructure, so that the batch is delivered again.
+        Exception: a fault of the infrastructure, or the config cannot be read: the batch is delivered again.
     """
+    config = _config(int(time.monotonic() // CONFIG_CACHE_SECONDS))  # without it nothing can be decided, and all waits
     try:
-        rows = _rows(commit)
+        rows = _rows(commit, config)
     except INFRASTRUCTURE:
         raise
     except Exception as error:  # it must neither hold up the others nor vanish: it shows as failed
@@ -71,8 +72,7 @@ def _decide(commit: Commit) -> int:
     return len(kept)
 
 
-def _rows(commit: Commit) -> list[Notification]:
-    config = _config(int(time.monotonic() // CONFIG_CACHE_SECONDS))
+def _rows(commit: Commit, config: MonitoringConfig) -> list[Notification]:
     if report_notices.is_report(commit.stream):
         return [report_notices.row(commit, config, _expiry(commit))]
     now = datetime.fromtimestamp(time.time(), UTC)
@@ -92,8 +92,11 @@ def _kept(commit: Commit, rows: Iterable[Notification]) -> list[Notification]:
     known = {row.key.place for row in stand}
     for place, of_event in groupby(rows, key=lambda row: row.key.place):
         group = list(of_event)
-        if place not in known:
-            stand += group if outbox.keep(group) else []
+        if place not in known and outbox.keep(group):
+            stand += group
+            for row in group:
+                if row.status == Status.FAILED:
+                    metrics.notification_failed()
     return stand
 
 
@@ -112,7 +115,7 @@ def _row(commit: Commit, place: int, happening: Happening, decision: Decision) -
         stream=commit.stream,
         about=about,
         title=title,
-        severity=happening.facts.severity,
+        severity=told.severity if isinstance(told, AlertTold) else happening.facts.severity,
         event_id=told.event_id,
         rule=decision.rule,
         reason=decision.reason,

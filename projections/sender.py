@@ -13,7 +13,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from infra import clients, metrics, outbox, webhooks
-from infra.delivery_rate import wait_for_turn
+from infra.delivery_rate import turn
 from infra.outbox import LeasedError, Notification, NotificationId, Status
 from infra.secrets import UnusableSecretError, secret
 from infra.settings import (
@@ -21,6 +21,7 @@ from infra.settings import (
     DELIVERY_BACKOFF_CAP_SECONDS,
     LEASE_SECONDS,
     MAX_DELIVERY_ATTEMPTS,
+    MAX_PUT_OFF_MINUTES,
     MAX_WAIT_SECONDS,
     setting,
 )
@@ -73,12 +74,20 @@ def _send(row: Notification) -> int | None:
         fault = f"no webhook is configured for the channel {row.channel}"
         outbox.finish(row, Status.UNCONFIGURED, error=fault, message=rendered)
         return None
-    now = int(time.time())
-    later = wait_for_turn(row.channel, int(row.rate), now)
-    if later is not None:
-        outbox.put_off(row, later, f"the channel has had its {int(row.rate)} messages of this minute")
+    if not _has_its_turn(row):
         return None
     return _conclude(row, _post(url, rendered), rendered)
+
+
+def _has_its_turn(row: Notification) -> bool:
+    """Whether its channel takes it now; if not, it is put off. A place that was kept for it is not asked for again."""
+    now = int(time.time())
+    turn_at = int(row.turn_at or turn(row.channel, int(row.rate), now))
+    if turn_at <= now:
+        return True
+    reason = f"the channel has had its {int(row.rate)} messages of this minute"
+    outbox.put_off(row, min(turn_at, now + MAX_PUT_OFF_MINUTES * 60), reason, turn_at)
+    return False
 
 
 def _webhook(channel: str) -> str | None:
@@ -113,7 +122,7 @@ def _conclude(row: Notification, delivery: Delivery, rendered: str) -> int | Non
 def _give_up(row: Notification, fault: str | None, rendered: str | None = None) -> None:
     logger.warning("not sent", extra={"notification": row.id, "reason": fault})
     outbox.finish(row, Status.FAILED, error=fault, message=rendered)
-    metrics.gauge("NotificationsFailed", "Count", 1)
+    metrics.notification_failed()
 
 
 def _come_back(record: dict[str, Any], seconds: int) -> None:

@@ -18,14 +18,22 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from domain.alerts import ALERTS, Alert
-from domain.notifications import Outcome, Terms, due
+from domain.notifications import Decision, Outcome, Terms, due
 from domain.told import AlertTold
-from infra import clients, history, outbox, outbox_listing
+from infra import clients, history, metrics, outbox, outbox_listing
 from infra.aws_faults import INFRASTRUCTURE
 from infra.delivery_queue import enqueue
 from infra.event_store import DynamoDBEventStore, EventStore
 from infra.outbox import Move, Notification, Status
-from infra.settings import MAX_GROUP, QUEUED_AGAIN_SECONDS, SWEEP_ROWS, SWEEP_SECONDS, setting
+from infra.settings import (
+    GROUPING_SECONDS,
+    MAX_GROUP,
+    QUEUED_AGAIN_SECONDS,
+    SWEEP_GROUPED,
+    SWEEP_ROWS,
+    SWEEP_SECONDS,
+    setting,
+)
 from infra.usage import report
 from projections.messages import told_of
 
@@ -44,39 +52,56 @@ def handler(event: object, context: object) -> None:  # noqa: ARG001
     """
     now = int(time.time())
     ends_at = time.monotonic() + SWEEP_SECONDS
-    held_up: list[str] = []
+    sweep = _Sweep(now, ends_at + GROUPING_SECONDS)
     seen = queued = 0
     for found in outbox_listing.due(now, SWEEP_ROWS):
         rows = [row for row in found if _is_due(row, now)]
-        sweep = _Sweep(now)
         held, lost = [row for row in rows if row.status == Status.HELD], [row for row in rows if _is_lost(row, now)]
         queued += sweep.tell(held) + sweep.bring_back(lost)  # a row that is let go looks like a lost one from then on
-        held_up += sweep.held_up
         seen += len(rows)
         if time.monotonic() >= ends_at:
             break
+    queued += sweep.tell_groups()
     report()
-    logger.info("swept", extra={"due": seen, "queued": queued, "held_up": len(held_up)})
-    if held_up:
-        raise SweepError(f"{len(held_up)} notifications could not be looked at, such as {held_up[0]}")
+    logger.info("swept", extra={"due": seen, "queued": queued, "held_up": len(sweep.held_up)})
+    if sweep.held_up:
+        raise SweepError(f"{len(sweep.held_up)} notifications could not be looked at, such as {sweep.held_up[0]}")
 
 
 class _Sweep:
-    """What is looked at at once: alerts are read once for it.
+    """One run. What is to go into one message is gathered from all that it reads.
+
+    Args:
+        ends_at: by the monotonic clock; groups that were not let go by then stay as they are, for the next run.
 
     Attributes:
         held_up: the ids of rows that a fault of the infrastructure left as they are.
     """
 
-    def __init__(self, now: int) -> None:
+    def __init__(self, now: int, ends_at: float) -> None:
         self.held_up: list[str] = []
         self._now = now
+        self._ends_at = ends_at
         self._alerts: dict[str, Alert | None] = {}
+        self._grouped: list[Notification] = []
 
     def tell(self, rows: Iterable[Notification]) -> int:
-        """Let go what was held, if it is still to be told. Returns how many deliveries that makes."""
+        """Let go what was held, if it is still to be told; groups wait. Returns how many deliveries that makes."""
+        self._alerts.clear()  # they are read once for these rows, and may have changed when the next ones come
         ready = [row for row in rows if self._is_ready(row)]
-        return sum(self._let_go(together) for together in _groups(ready))
+        self._grouped += [row for row in ready if row.group]
+        queued = sum(self._let_go([row]) for row in ready if not row.group)
+        return queued + (self.tell_groups() if len(self._grouped) >= SWEEP_GROUPED else 0)
+
+    def tell_groups(self) -> int:
+        """Let go the groups that were gathered. Returns how many deliveries that makes."""
+        queued = 0
+        for together in _groups(self._grouped):
+            if time.monotonic() >= self._ends_at:
+                break
+            queued += self._let_go(together)
+        self._grouped = []
+        return queued
 
     def bring_back(self, rows: Iterable[Notification]) -> int:
         """Queue what got lost. Returns how many notifications that are."""
@@ -91,7 +116,7 @@ class _Sweep:
     def _is_ready(self, row: Notification) -> bool:
         """Whether it is to be told now; what else becomes of it is done."""
         try:
-            decision = due(told_of(row), _terms(row), self._alert(row), self._at) if row.terms else None
+            decision = self._judged(row)
         except INFRASTRUCTURE as error:
             self._hold_up([row], "not looked at", error)
             return False
@@ -99,7 +124,8 @@ class _Sweep:
             logger.exception("cannot be read", extra={"notification": row.id})
             fault = f"it cannot be read ({type(error).__name__})"
             failed = [Notification.status.set(Status.FAILED), Notification.error.set(fault), *outbox.not_due()]
-            self._moved([Move(row, failed, _unchanged(row))])
+            if self._moved([Move(row, failed, _unchanged(row))]):
+                metrics.notification_failed()
             return False
         if decision is None:
             return True
@@ -110,6 +136,24 @@ class _Sweep:
             actions += [Notification.status.set(Status.SUPPRESSED), *outbox.not_due()]
         self._moved([Move(row, actions, _unchanged(row))])
         return False
+
+    def _judged(self, row: Notification) -> Decision | None:
+        """What becomes of it instead of being told; see `due`.
+
+        What was let go once, or at once, and waits for its channel has no terms any more: of that an alert is only told
+        no more if it was snoozed meanwhile. One that leads a group is told with its members, whatever became of it.
+        """
+        if row.members or not (row.terms or row.stream.startswith(ALERTS.stream(""))):
+            return None
+        told = told_of(row)
+        terms = Terms.model_validate_json(row.terms) if row.terms else Terms()
+        if not isinstance(told, AlertTold):
+            return due(told, terms, None, self._at)
+        alert = self._alert(row.stream)
+        then = alert
+        if terms.open_at is not None and alert is not None and alert.openings != told.openings:
+            then = history.load_at(_store(), ALERTS, row.stream, terms.open_at)
+        return due(told, terms, alert, self._at, then)
 
     def _let_go(self, rows: Sequence[Notification]) -> int:
         """Let rows go in one message: the first leads, the others are told with it."""
@@ -147,26 +191,19 @@ class _Sweep:
         logger.error(failure, exc_info=error, extra={"notifications": ids[:10]})
         self.held_up += ids
 
-    def _alert(self, row: Notification) -> Alert | None:
-        if not isinstance(told_of(row), AlertTold):
-            return None
-        if row.stream not in self._alerts:
-            self._alerts[row.stream] = history.load(_store(), ALERTS, row.stream).state
-        return self._alerts[row.stream]
+    def _alert(self, stream: str) -> Alert | None:
+        if stream not in self._alerts:
+            self._alerts[stream] = history.load(_store(), ALERTS, stream).state
+        return self._alerts[stream]
 
     @property
     def _at(self) -> datetime:
         return datetime.fromtimestamp(self._now, UTC)
 
 
-def _terms(row: Notification) -> Terms:
-    return Terms.model_validate_json(row.terms)
-
-
 def _groups(rows: Sequence[Notification]) -> Iterator[Sequence[Notification]]:
     """Those that go into one message each."""
-    yield from ([row] for row in rows if not row.group)
-    grouped = sorted((row for row in rows if row.group), key=lambda row: (row.group, row.sk))
+    grouped = sorted(rows, key=lambda row: (row.group, row.sk))
     for _, of_group in groupby(grouped, key=lambda row: row.group):
         together = list(of_group)
         yield from (together[start : start + MAX_GROUP] for start in range(0, len(together), MAX_GROUP))

@@ -91,6 +91,14 @@ def test_a_repeat_with_the_same_key_gets_the_same_answer(desk: Desk) -> None:
     assert desk.redrive(Idempotency_Key="another").status == 409
 
 
+def test_a_repeat_with_the_same_key_sends_nothing_also_if_it_was_given_up_again(desk: Desk) -> None:
+    desk.redrive(Idempotency_Key="k")
+    desk.row.update(actions=[Notification.status.set(Status.FAILED), Notification.attempts.set(1)])
+    assert desk.redrive(Idempotency_Key="k").status == 200
+    assert (desk.row.status, desk.row.attempts, desk.queued) == (Status.FAILED, 1, [str(ID)])
+    assert desk.redrive(Idempotency_Key="another").body["status"] == "decided"
+
+
 def test_what_did_not_reach_the_queue_is_sent_by_the_repeat(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuses(_ids: Sequence[str]) -> None:
         raise RuntimeError

@@ -226,6 +226,17 @@ def test_what_must_stay_open_is_held_until_then_and_told_only_if_it_does() -> No
     assert outcome(due(what.told, decision.terms, snoozed, at)) is Outcome.SUPPRESS
 
 
+def test_what_opened_again_is_judged_as_it_was_when_it_had_to_be_open() -> None:
+    what, at = happening(), NOW + minutes(20)
+    terms = Terms(severity=3, open_at=NOW + minutes(10))
+    again = an_alert(openings=2, opened_at=NOW + minutes(15))
+    assert due(what.told, terms, again, at, an_alert()) is None
+    over = an_alert(state=AlertState.RESOLVED, resolved_at=NOW + minutes(9))
+    assert outcome(due(what.told, terms, again, at, over)) is Outcome.SUPPRESS
+    snoozed = again.model_copy(update={"snoozed_until": at + minutes(1)})
+    assert outcome(due(what.told, terms, snoozed, at, an_alert())) is Outcome.SUPPRESS
+
+
 def outcome(decision: Decision | None) -> Outcome | None:
     return None if decision is None else decision.outcome
 

@@ -89,6 +89,20 @@ def test_a_load_stops_at_the_newest_snapshot_and_knows_the_same_as_the_events() 
     assert check_chain(store.load(STREAM)) is None
 
 
+def test_a_state_is_found_as_it_was_at_a_version_and_at_a_time() -> None:
+    store = MemoryEventStore()
+    created(store)
+    for n in range(SNAPSHOT_COMMITS + 4):
+        commented(store, n)
+    commits = list(store.load(STREAM))
+    for number in (1, SNAPSHOT_COMMITS, SNAPSHOT_COMMITS + 2, len(commits)):
+        then = fold(TASKS, commits[:number])
+        assert history.load_until(store, TASKS, STREAM, commits[number - 1].last_version) == then
+        at = commits[number - 1].at
+        assert history.load_at(store, TASKS, STREAM, at) == fold(TASKS, [one for one in commits if one.at <= at])
+    assert history.load_at(store, TASKS, STREAM, commits[0].at - timedelta(seconds=1)) is None
+
+
 def test_every_kth_commit_carries_a_snapshot_and_no_other() -> None:
     store = MemoryEventStore()
     created(store)

@@ -12,20 +12,27 @@ from pynamodb.exceptions import TransactWriteError
 from domain.alerts import (
     AlertAcknowledged,
     AlertRecurred,
+    AlertReopened,
     AlertResolved,
     AlertSeverityChanged,
     AlertSnoozed,
     Ending,
+    Face,
     Seen,
 )
+from domain.event import UnreadableEventError
 from domain.monitoring_config import Channel
-from domain.monitoring_rules import Match, QuietHours
+from domain.monitoring_rules import Match, QuietHours, Transition
 from domain.tasks import Priority, TaskAssigned, TaskCommented
 from domain.told import AlertTold
-from infra import webhooks
+from infra import outbox, webhooks
+from infra.commits import NotACommitError
+from infra.delivery_rate import turn
+from infra.event_store import DynamoDBEventStore
 from infra.outbox import Notification, Status
+from infra.settings import SWEEP_SECONDS
 from infra.webhooks import Delivery
-from projections import sweeper
+from projections import sender, sweeper
 from projections.messages import NothingToTellError, told_of
 from tests.in_memory import deployed
 from tests.in_memory.dynamodb import InMemoryDynamoDB
@@ -82,6 +89,51 @@ def test_a_message_shows_the_monitoring_event_and_if_that_has_expired_what_the_a
     world.deliver()
     assert "b is broken" in str(world.posted[1])
     assert "And how." not in str(world.posted[1])
+
+
+def reopened(world: Telling, order: int = 9) -> AlertReopened:
+    face = Face(source="aws.cloudwatch", detail_type="x", title="a is broken")
+    seen = Seen(ids=(f"{order}-z",), count=1, first=int(world.now), last=int(world.now), order=order, rank=3)
+    return AlertReopened(seen=seen, face=face, severity=1, config=1)
+
+
+def test_the_end_is_told_to_those_who_know_of_the_problem_although_it_is_less_severe_by_then(world: Telling) -> None:
+    commits = [
+        world.opened(severity=3),
+        world.happens("a", recurrence(), AlertSeverityChanged(old=3, new=1)),
+        world.happens("a", RESOLVED),
+        world.opened("b", severity=3),
+        world.happens("b", AlertSeverityChanged(old=3, new=0), AlertResolved(ending=Ending.MINOR)),
+        world.opened("c", severity=1),
+        world.happens("c", AlertSeverityChanged(old=1, new=0), RESOLVED),
+    ]
+    world.hear(*commits[::-1])
+    ends = [(row.stream, row.severity, row.status) for row in world.rows() if row.about == "resolved"]
+    assert ends == [("alert#a", 1, "decided"), ("alert#b", 0, "decided"), ("alert#c", 0, "suppressed")]
+
+
+def test_the_end_of_what_opened_again_less_severely_is_not_told_for_nobody_knows_of_it(world: Telling) -> None:
+    world.hear(world.opened(severity=4), world.happens("a", RESOLVED))
+    world.hear(world.happens("a", reopened(world)), world.happens("a", RESOLVED))
+    assert world.statuses() == ["decided", "decided", "suppressed", "suppressed"]
+
+
+def test_an_end_is_told_although_the_severities_before_it_cannot_be_read(
+    world: Telling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commits = [world.opened(), world.happens("a", RESOLVED)]
+    load_back, loaded = DynamoDBEventStore.load_back, Counter[str]()
+
+    def readable_once(store: DynamoDBEventStore, stream: str, until: int | None = None) -> Any:
+        loaded[stream] += 1
+        if loaded["alert#a"] > 1:
+            raise NotACommitError
+        return load_back(store, stream, until)
+
+    monkeypatch.setattr(DynamoDBEventStore, "load_back", readable_once)
+    world.hear(*commits)
+    assert loaded["alert#a"] == 2
+    assert world.statuses() == ["decided", "decided"]
 
 
 def test_each_event_is_told_with_the_alert_as_it_was_then(world: Telling) -> None:
@@ -268,6 +320,40 @@ def test_a_repeat_of_the_record_does_not_hurry_what_slack_wants_later(world: Tel
     assert world.statuses() == ["sent"]
 
 
+def test_an_outage_of_three_hours_is_survived(world: Telling) -> None:
+    world.answers = [refused(503)] * 100
+    world.hear(world.opened())
+    world.pass_time(178)
+    assert world.statuses() == ["decided"]
+    world.answers = []
+    world.pass_time(17)
+    assert world.statuses() == ["sent"]
+
+
+def test_another_copy_of_a_delivery_does_not_hurry_what_slack_wants_later_and_takes_no_attempt(world: Telling) -> None:
+    world.answers = [refused(429, 3600)]
+    world.hear(world.opened())
+    began = world.now
+    (_, body), *_ = world.queue.waiting.values()
+    for _ in range(3):
+        world.queue.send_message(QueueUrl="queue", MessageBody=body)
+    world.pass_time(65)
+    (row,) = world.rows()
+    assert (row.status, row.attempts, len(world.posted)) == ("sent", 2, 1)
+    assert world.posted_at[0] >= began + 3600
+
+
+def test_what_is_redriven_waits_no_more(world: Telling) -> None:
+    world.answers = [refused(429, 3600), Delivery(sent=False, error="Slack answered 404")]
+    world.hear(world.opened())
+    world.deliver()
+    world.now += 3600
+    world.deliver()
+    (row,) = world.rows()
+    assert outbox.redrive(row)
+    assert row.not_before is None
+
+
 def test_what_is_over_before_its_time_is_not_told_nor_is_its_end(world: Telling) -> None:
     world.configure(rule(only_if_open_after_minutes=10))
     world.hear(world.opened())
@@ -293,6 +379,26 @@ def test_what_stays_open_is_told_when_its_time_has_come_and_so_is_its_end(world:
     world.pass_time(1)
     assert [row.status for row in world.rows()] == ["sent", "sent"]
     assert len(world.posted) == 2
+
+
+@pytest.mark.parametrize("reopens_at", [3, 8])
+def test_what_was_open_for_long_enough_is_told_although_it_opened_again_before_the_sweeper_came(
+    world: Telling, reopens_at: int
+) -> None:
+    world.configure(rule(only_if_open_after_minutes=5))
+    world.hear(world.opened())
+    world.now += (reopens_at - 1) * 60
+    world.hear(world.happens("a", RESOLVED))
+    world.now += 60
+    world.hear(world.happens("a", reopened(world)))
+    world.now += 20 * 60
+    world.settle()
+    first = "suppressed" if reopens_at < 5 else "sent"
+    assert [(row.about, row.status) for row in world.rows()] == [
+        ("opened", first),
+        ("resolved", first),
+        ("opened", "sent"),
+    ]
 
 
 def test_quiet_hours_end_in_the_morning(world: Telling) -> None:
@@ -364,7 +470,7 @@ def test_a_large_group_goes_in_messages_of_a_hundred(world: Telling) -> None:
     world.hear(*(world.opened(str(number)) for number in range(130)))
     world.pass_time(65)
     assert sorted(world.statuses()) == ["grouped"] * (130 - len(world.posted)) + ["sent"] * len(world.posted)
-    assert 2 <= len(world.posted) <= 5
+    assert len(world.posted) == 2
 
 
 def test_a_channel_gets_no_more_than_its_messages_of_a_minute_and_the_others_in_the_next_ones(world: Telling) -> None:
@@ -385,6 +491,129 @@ def test_a_channel_gets_no_more_than_its_messages_of_a_minute_and_the_others_in_
     by_minute = Counter(int(at // 60) for at in world.posted_at)
     assert max(by_minute.values()) <= 4
     assert {row.attempts for row in world.rows()} == {1}
+
+
+def test_what_is_put_off_goes_before_what_comes_later(world: Telling) -> None:
+    world.configure(rule(), channels=(Channel(name="default", rate_per_minute=2),))
+    number = 0
+    for minute in range(6):
+        for _ in range(4 if minute == 0 else 2):
+            world.hear(world.opened(f"{number:02}"))
+            number += 1
+        world.deliver()
+        world.pass_time(1)
+    world.settle()
+    told = [int(message["text"].partition(" is broken")[0][-2:]) for message in world.posted]
+    assert [one // 2 for one in told] == [one // 2 for one in range(number)]
+    by_minute = Counter(int(at // 60) for at in world.posted_at)
+    assert max(by_minute.values()) == 2
+
+
+def test_however_many_wait_each_is_looked_at_within_the_hour_and_keeps_its_place(
+    world: Telling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender, "MAX_PUT_OFF_MINUTES", 3)
+    world.configure(rule(), channels=(Channel(name="default", rate_per_minute=1),))
+    world.hear(*(world.opened(str(number)) for number in range(8)))
+    began = world.now
+    world.deliver()
+    assert max(row.due_at for row in world.rows() if row.status == "held") <= began + 180
+    world.settle()
+    assert [int((at - began) // 60) for at in world.posted_at] == list(range(8))
+
+
+@pytest.mark.usefixtures("world")
+def test_a_channel_that_was_idle_has_all_its_places() -> None:
+    assert [turn("c", 7, 600) for _ in range(15)] == [600] * 7 + [660] * 7 + [720]
+    assert [turn("c", 7, 730) for _ in range(7)] == [730] * 6 + [780]  # one is kept for what waits
+    assert [turn("c", 7, 6000) for _ in range(8)] == [6000] * 7 + [6060]
+    assert turn("other", 1, 6000) == 6000
+
+
+@pytest.mark.parametrize("minutes", [None, 1])
+def test_what_is_put_off_is_not_told_if_the_alert_was_snoozed_meanwhile(world: Telling, minutes: int | None) -> None:
+    world.configure(rule(only_if_open_after_minutes=minutes), channels=(Channel(name="default", rate_per_minute=1),))
+    world.hear(world.opened("a"), world.opened("b"))
+    world.now += 61 * (minutes or 0)
+    world.sweep()
+    world.deliver()
+    assert world.statuses() == ["sent", "held"]
+    world.hear(world.happens("b", AlertSnoozed(until=later(world, 300))))
+    world.pass_time(3)
+    assert world.statuses() == ["sent", "suppressed", "held"]
+
+
+def test_what_was_let_go_and_is_put_off_is_told_although_it_is_over_or_open_again_by_then(world: Telling) -> None:
+    world.configure(
+        rule(only_if_open_after_minutes=5, transitions=(Transition.OPENED,)),
+        channels=(Channel(name="default", rate_per_minute=1),),
+    )
+    world.hear(world.opened("x"), world.opened("a"), world.opened("b"))
+    world.now += 305
+    world.sweep()
+    world.deliver()
+    assert world.statuses() == ["sent", "held", "held"]
+    world.happens("a", RESOLVED)
+    world.happens("b", RESOLVED)
+    world.happens("b", reopened(world))
+    world.settle()
+    assert world.statuses() == ["sent", "sent", "sent"]
+
+
+def test_a_group_that_is_put_off_is_told_although_the_alert_that_leads_it_was_snoozed(world: Telling) -> None:
+    world.configure(
+        rule("grouped", match=Match(text="group"), group_within_minutes=1),
+        rule(),
+        channels=(Channel(name="default", rate_per_minute=1),),
+    )
+    world.hear(world.opened("group1"), world.opened("group2"))
+    world.now += 60
+    world.hear(world.opened("alone"))
+    world.deliver()
+    world.sweep()
+    world.deliver()
+    assert world.statuses() == ["held", "grouped", "sent"]
+    world.happens("group1", AlertSnoozed(until=later(world, 300)))
+    world.settle()
+    assert world.statuses() == ["sent", "grouped", "sent"]
+
+
+def test_groups_are_whole_however_many_rows_are_due(world: Telling, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweeper, "SWEEP_ROWS", 8)
+    world.configure(*(rule(name, match=Match(text=name), group_within_minutes=10) for name in ("red", "blue")))
+    world.hear(*(world.opened(f"{name}{number}") for number in range(25) for name in ("red", "blue")))
+    world.now += 600
+    world.sweep()
+    world.deliver()
+    assert Counter(world.statuses()) == {"sent": 2, "grouped": 48}
+
+
+def test_no_more_rows_of_groups_are_gathered_than_a_run_can_hold(
+    world: Telling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeper, "SWEEP_ROWS", 8)
+    monkeypatch.setattr(sweeper, "SWEEP_GROUPED", 10)
+    world.configure(rule(group_within_minutes=10))
+    world.hear(*(world.opened(str(number)) for number in range(25)))
+    world.now += 600
+    world.sweep()
+    world.deliver()
+    assert set(world.statuses()) == {"sent", "grouped"}
+    assert 2 <= len(world.posted) <= 3
+
+
+def test_groups_that_a_run_has_no_time_for_are_told_by_the_next_one(
+    world: Telling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.configure(rule(group_within_minutes=10))
+    world.hear(world.opened("a"), world.opened("b"))
+    world.now += 600
+    with monkeypatch.context() as hurried:
+        hurried.setattr(sweeper, "GROUPING_SECONDS", -SWEEP_SECONDS)
+        world.sweep()
+    assert world.statuses() == ["held", "held"]
+    world.sweep()
+    assert world.statuses() == ["decided", "grouped"]
 
 
 # ---- what gets lost, and who comes at the same time
@@ -426,9 +655,9 @@ def test_senders_that_die_again_and_again_end_in_a_failure_that_people_see(
 
     monkeypatch.setattr(webhooks, "post", dies)
     world.hear(world.opened())
-    world.settle(most_minutes=60)
+    world.settle(most_minutes=150)
     (row,) = world.rows()
-    assert (row.status, row.error) == ("failed", "given up: no sender survived 9 attempts")
+    assert (row.status, row.error) == ("failed", "given up: no sender survived 33 attempts")
     assert capsys.readouterr().out.count('"NotificationsFailed":[1.0]') == 1
 
 
@@ -481,7 +710,8 @@ def test_a_run_of_the_sweeper_ends_in_time_and_the_next_one_goes_on(
     world.sweep()
     assert 20 <= world.now - begun <= 40
     assert set(world.statuses()) == {"decided", "held"}
-    world.sweep()
+    for _ in range(2):  # by chance a partition has more rows than a run takes
+        world.sweep()
     assert world.statuses() == ["decided"] * 60
 
 
@@ -499,13 +729,32 @@ def test_a_fault_holds_up_its_row_until_the_next_run_and_no_other(world: Telling
     assert world.statuses() == ["sent", "sent"]
 
 
-def test_an_alert_that_cannot_be_read_fails_its_row_and_holds_up_no_other(world: Telling) -> None:
+def test_an_alert_that_cannot_be_read_fails_its_row_and_holds_up_no_other(
+    world: Telling, capsys: pytest.CaptureFixture[str]
+) -> None:
     world.configure(rule(only_if_open_after_minutes=1))
     world.hear(world.opened("a"), world.opened("b"))
     world.history.append_encoded("alert#a", "no json")
     world.settle()
     assert world.statuses() == ["failed", "sent"]
     assert "cannot be read" in (world.rows()[0].error or "")
+    assert capsys.readouterr().out.count('"NotificationsFailed":[1.0]') == 1
+
+
+def test_what_cannot_be_decided_sets_off_the_alarm_once(world: Telling, capsys: pytest.CaptureFixture[str]) -> None:
+    unreadable = world.history.append_encoded("alert#a", "no json")
+    world.hear(unreadable)
+    world.hear(unreadable)
+    assert world.statuses() == ["failed"]
+    assert capsys.readouterr().out.count('"NotificationsFailed":[1.0]') == 1
+
+
+def test_a_config_that_cannot_be_read_brings_the_batch_back_and_fails_nothing(world: Telling) -> None:
+    opened = world.opened()
+    world.history.append_encoded("monitoring-config#main", '[{"t": "monitoring-config.started", "v": 99, "d": {}}]')
+    with pytest.raises(UnreadableEventError):
+        world.hear(opened)
+    assert world.statuses() == []
 
 
 def test_what_people_wrote_is_in_no_log_when_a_row_cannot_be_read(world: Telling) -> None:
@@ -544,7 +793,7 @@ def test_calls_and_units_of_a_decision_that_is_sent_at_once(world: Telling) -> N
     assert used.calls == {"Query": 3, "PutItem": 1}
     with world.db.metered() as used:
         world.deliver()
-    # Lease, the channel's minute, mark.
+    # Lease, the place in the channel's minute, mark.
     assert used.calls == {"UpdateItem": 3}
     again = world.happens("a", recurrence(f"1-{'0' * 36}"))
     with world.db.metered() as used:

@@ -5,7 +5,6 @@ A commit is told with the alert, or the task, as it was then, whenever and howev
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from itertools import chain, islice
 from typing import NamedTuple, TypeVar
 
 from aws_lambda_powertools import Logger
@@ -82,8 +81,7 @@ class Placed(NamedTuple):
 def happenings(store: EventStore, commit: Commit, config: MonitoringConfig) -> Iterator[Placed]:
     """What people may be told of in a commit.
 
-    Takes a query for the state before the commit, unless it begins its stream, one for each monitoring event, and one
-    for the severities of an alert that ends.
+    Takes a query for the state before the commit, unless it begins its stream, and one for each monitoring event.
 
     Raises:
         UnreadableEventError: the commit, or what comes before it, cannot be read.
@@ -121,35 +119,12 @@ def _of_alert(store: EventStore, commit: Commit, config: MonitoringConfig) -> It
             account_name=_account_name(mapped.account, config),
             timezone=config.global_settings.timezone,
         )
-        known = _gravest(store, commit, place) if news is AlertNews.RESOLVED else 0
-        facts = matchable(mapped).model_copy(update={"severity": max(alert.severity, known)})
+        # Who was told of what it was at its worst is to learn of its end.
+        severity = alert.worst if news is AlertNews.RESOLVED else alert.severity
+        facts = matchable(mapped).model_copy(update={"severity": severity})
         snoozed_until = event.until if isinstance(event, AlertSnoozed) else None
         happening = Happening(told=told, facts=facts, at=recorded.at, alert=alert, snoozed_until=snoozed_until)
         yield Placed(place, happening)
-
-
-def _gravest(store: EventStore, commit: Commit, place: int) -> int:
-    """The worst severity of the time that ends at a place in a commit: who was told of that is to learn of its end.
-
-    One query, for the alert does not remember it. What lies further back than `_LOOKED_BACK` commits is not found.
-    """
-    gravest = 0
-    try:
-        earlier = store.load_back(commit.stream, commit.version - 1) if commit.version > 1 else ()
-        for one in chain([commit], islice(earlier, _LOOKED_BACK)):
-            if all(stored.t not in _SEVERITIES for stored in one.stored_events()):
-                continue
-            for recorded in reversed(list(one.recorded())):
-                if recorded.version >= commit.version + place:
-                    continue
-                match recorded.event:
-                    case AlertSeverityChanged() as changed:
-                        gravest = max(gravest, changed.new, changed.old)
-                    case (AlertOpened() | AlertReopened()) as opened:
-                        return max(gravest, opened.severity)
-    except (UnreadableEventError, NotACommitError):  # a snapshot may be newer than it; the severity of now will do
-        logger.exception("severities not read", extra={"stream": commit.stream})
-    return gravest
 
 
 def _of_task(store: EventStore, commit: Commit, config: MonitoringConfig) -> Iterator[Placed]:
@@ -182,8 +157,6 @@ _BY_CATEGORY: Mapping[str, Callable[[EventStore, Commit, MonitoringConfig], Iter
     TASKS.category: _of_task,
 }
 _TOLD = {event.name for event in (*_NEWS, *_CHANGES)}
-_SEVERITIES = {event.name for event in (AlertOpened, AlertReopened, AlertSeverityChanged)}
-_LOOKED_BACK = 1_000
 
 
 def _before(store: EventStore, commit: Commit, decider: Decider[Folded]) -> Folded | None:

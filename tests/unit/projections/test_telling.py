@@ -26,9 +26,7 @@ from domain.monitoring_rules import Match, QuietHours, Transition
 from domain.tasks import Priority, TaskAssigned, TaskCommented
 from domain.told import AlertTold
 from infra import outbox, webhooks
-from infra.commits import NotACommitError
 from infra.delivery_rate import turn
-from infra.event_store import DynamoDBEventStore
 from infra.outbox import Notification, Status
 from infra.settings import SWEEP_SECONDS
 from infra.webhooks import Delivery
@@ -116,24 +114,6 @@ def test_the_end_of_what_opened_again_less_severely_is_not_told_for_nobody_knows
     world.hear(world.opened(severity=4), world.happens("a", RESOLVED))
     world.hear(world.happens("a", reopened(world)), world.happens("a", RESOLVED))
     assert world.statuses() == ["decided", "decided", "suppressed", "suppressed"]
-
-
-def test_an_end_is_told_although_the_severities_before_it_cannot_be_read(
-    world: Telling, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    commits = [world.opened(), world.happens("a", RESOLVED)]
-    load_back, loaded = DynamoDBEventStore.load_back, Counter[str]()
-
-    def readable_once(store: DynamoDBEventStore, stream: str, until: int | None = None) -> Any:
-        loaded[stream] += 1
-        if loaded["alert#a"] > 1:
-            raise NotACommitError
-        return load_back(store, stream, until)
-
-    monkeypatch.setattr(DynamoDBEventStore, "load_back", readable_once)
-    world.hear(*commits)
-    assert loaded["alert#a"] == 2
-    assert world.statuses() == ["decided", "decided"]
 
 
 def test_each_event_is_told_with_the_alert_as_it_was_then(world: Telling) -> None:

@@ -148,7 +148,7 @@ as_user = document(WITHOUT_COVERAGE).exclude(operation_id="logout")
 logging_out = document(CONFIG).include(operation_id="logout")
 
 thoroughly = settings(
-    max_examples=25, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=16, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
 )
 briefly = settings(thoroughly, max_examples=8)
 

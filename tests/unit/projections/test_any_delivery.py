@@ -120,7 +120,7 @@ def _version(commit: Any) -> int:
 
 
 SETTINGS = settings(
-    max_examples=60, stateful_step_count=20, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=40, stateful_step_count=20, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 AnyDelivery.TestCase.settings = SETTINGS
 AnyDeliveryDrained.TestCase.settings = SETTINGS

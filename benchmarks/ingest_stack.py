@@ -18,7 +18,7 @@ from ops.local_stack import LocalStack
 SENDERS = (1, 8)
 WARM_UP = 50
 FINGERPRINTS = (1, 1_000)
-PATIENCE_SECONDS = 600.0
+PATIENCE_SECONDS = 1_800.0
 
 
 def rows(alerts: int, events: int) -> list[Row]:

@@ -6,7 +6,7 @@ Marks stand in the views table and belong to no generation.
 import hashlib
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ import uuid_utils
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import DeleteError
 
+from infra.patience import write
 from infra.pynamodb_session import Model
 
 STATE = "projections"
@@ -158,12 +159,20 @@ def strike(done: Iterable[Mark]) -> None:
                 raise
 
 
-def forget_notes() -> None:
-    """Take off all notes."""
+def forget_notes(before: Callable[[], object] = lambda: None) -> None:
+    """Take off all notes.
+
+    Args:
+        before: called before each call; what it raises ends it.
+    """
     for shard in range(NOTE_SHARDS):
-        with Mark.batch_write() as batch:
-            for mark in Mark.query(f"touched#{shard}", consistent_read=True):
-                batch.delete(mark)
+        forget(Mark.query(f"touched#{shard}", consistent_read=True), before)
+
+
+def forget(marks: Iterable[Mark], before: Callable[[], object] = lambda: None) -> None:
+    """Delete marks, as `infra.patience.write` does."""
+    keys = ({"pk": {"S": mark.pk}, "sk": {"S": mark.sk}} for mark in marks)
+    write(Mark.Meta.table_name, ({"DeleteRequest": {"Key": key}} for key in keys), before)
 
 
 def _notes_partition(stream: str) -> str:

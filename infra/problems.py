@@ -1,7 +1,7 @@
 """Errors as clients see them: problem details (RFC 9457), which carry no inner detail."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, NamedTuple, NotRequired
+from typing import Annotated, NamedTuple, NotRequired
 
 from aws_lambda_powertools import Logger
 from pydantic import Field
@@ -17,6 +17,7 @@ from domain.errors import (
     VersionMismatchError,
 )
 from infra.event_store import CommitTooLargeError, ConflictError
+from infra.passing_faults import passes
 from infra.request import BadRequestError, BadTokenError, MediaTypeError, NotAcceptableError, TooLargeError
 from infra.settings import MAX_BODY_BYTES
 
@@ -48,20 +49,6 @@ _KINDS = (
     _Kind(CommitTooLargeError, 413, "Too large", "This does not fit into one change; make it smaller."),
     _Kind(ConflictError, 409, "Conflict", "Others changed this at the same time; try again.", {"Retry-After": "1"}),
 )
-
-_PASSING = {
-    "ProvisionedThroughputExceededException",
-    "RequestLimitExceeded",
-    "ThrottlingException",
-    "ThrottledException",
-    "InternalServerError",
-    "ServiceUnavailable",
-    "TransactionInProgressException",
-    "ProvisionedThroughputExceeded",
-    "ThrottlingError",
-}
-"""Codes of AWS faults that pass by themselves; botocore has tried several times by then. The last two are reasons why a
-transaction was cancelled."""
 
 
 class Fault(TypedDict):
@@ -119,25 +106,8 @@ def refusal_for(error: Exception) -> Refusal:
     if isinstance(error, RetryLaterError):
         title = "Too many requests" if error.status == 429 else "Not yet"
         return problem(error.status, title, str(error), {"Retry-After": str(error.seconds)})
-    if _passes(error):
+    if passes(error):
         logger.warning("AWS is busy or away", exc_info=error)
         return problem(503, "Busy", "Something this needs is busy; try again.", {"Retry-After": "1"})
     logger.error("unexpected error", exc_info=error)
     return problem(500, "Internal error", "Something went wrong on our side; the log has it under the correlation id.")
-
-
-def _passes(error: Exception) -> bool:
-    from botocore.exceptions import ConnectionError as NoConnectionError  # noqa: PLC0415 - loaded with the client
-    from botocore.exceptions import HTTPClientError  # noqa: PLC0415
-
-    given: Any = getattr(error, "response", None)  # botocore's; PynamoDB wraps it
-    response = given if isinstance(given, dict) else {}
-    codes = {response.get("Error", {}).get("Code"), getattr(error, "cause_response_code", None)}
-    codes |= {reason.get("Code") for reason in response.get("CancellationReasons", ())}
-    cause = getattr(error, "cause", None)
-    return (
-        bool(codes & _PASSING)
-        or response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500  # theirs, whatever they call it
-        or isinstance(error, NoConnectionError | HTTPClientError)
-        or (isinstance(cause, Exception) and cause is not error and _passes(cause))
-    )

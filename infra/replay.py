@@ -10,11 +10,13 @@ Streams are in no order among each other.
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, as_completed
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from domain.commit import Commit
 from infra.commits import Item, from_item
+from infra.patience import patiently
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -115,7 +117,7 @@ def _items(
     if segment.of > 1:
         request |= {"Segment": segment.number, "TotalSegments": segment.of}
     while True:
-        page: Any = client.scan(**request)
+        page: Any = patiently(partial(client.scan, **request))
         # An empty page is not the end: only a missing key is. Its items are let go before the next ones are read.
         yield from page.pop("Items")
         if "LastEvaluatedKey" not in page:

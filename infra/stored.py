@@ -1,13 +1,15 @@
 """The views table as it is stored, generation by generation: to compare two of them, to recount one, to remove one."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
 from infra import clients
 from infra.generations import projection_of
+from infra.patience import patiently, pause, write
 from infra.replay import WHOLE, Segment
 from infra.views import Key, Row
 
@@ -67,13 +69,19 @@ class Stored(NamedTuple):
         return int(Decimal(self.content.get("version", {}).get("N", 0)))
 
 
-def scan(chosen: Mapping[str, int], segment: Segment = WHOLE) -> Iterator[Stored]:
-    """Every item of these generations, by projection, strongly consistent. One call per MB of the whole table."""
+def scan(
+    chosen: Mapping[str, int], segment: Segment = WHOLE, before: Callable[[], object] = lambda: None
+) -> Iterator[Stored]:
+    """Every item of these generations, by projection, strongly consistent. One call per MB of the whole table.
+
+    Args:
+        before: called before each call, of which many may give nothing.
+    """
     request: dict[str, Any] = {"TableName": Row.Meta.table_name, "ConsistentRead": True}
     if segment.of > 1:
         request |= {"Segment": segment.number, "TotalSegments": segment.of}
     while True:
-        page: Any = clients.dynamodb().scan(**request)
+        page: Any = patiently(partial(clients.dynamodb().scan, **request), before)
         yield from (item for item in map(_stored, page.pop("Items")) if item and _is_of(item, chosen))
         if "LastEvaluatedKey" not in page:
             return
@@ -92,12 +100,16 @@ def by_key(keys: Sequence[tuple[int, Key]]) -> dict[Key, Stored]:
     raw = [_raw_key(*key) for key in keys]
     wanted: Any = {Row.Meta.table_name: {"Keys": raw, "ConsistentRead": True}}
     found: dict[Key, Stored] = {}
+    attempt = 0
     while wanted:
-        answer: Any = clients.dynamodb().batch_get_item(RequestItems=wanted)
+        answer: Any = patiently(partial(clients.dynamodb().batch_get_item, RequestItems=wanted))
         for item in map(_stored, answer["Responses"].get(Row.Meta.table_name, [])):
             if item:
                 found[item.key] = item
         wanted = answer.get("UnprocessedKeys")
+        if wanted:
+            attempt += 1
+            pause(attempt)
     return found
 
 
@@ -168,16 +180,16 @@ def discard(item: Stored) -> bool:
     return True
 
 
-def remove(chosen: Mapping[str, int]) -> Iterator[int]:
-    """Delete these generations. Yields how many items are gone so far."""
+def remove(chosen: Mapping[str, int], before: Callable[[], object]) -> Iterator[int]:
+    """Delete these generations. Yields how many items are gone so far.
+
+    Args:
+        before: called before each call; what it raises ends it.
+    """
     removed = 0
-    items = scan(chosen)
-    while some := list(islice(items, 25)):
-        requests = [{"DeleteRequest": {"Key": _raw_key(item.generation, item.key)}} for item in some]
-        unwritten: Any = {Row.Meta.table_name: requests}
-        while unwritten:
-            unwritten = clients.dynamodb().batch_write_item(RequestItems=unwritten)["UnprocessedItems"]
-        removed += len(some)
+    for some in in_hundreds(scan(chosen, before=before)):
+        requests = ({"DeleteRequest": {"Key": _raw_key(item.generation, item.key)}} for item in some)
+        removed += write(Row.Meta.table_name, requests, before)
         yield removed
 
 

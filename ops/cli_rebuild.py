@@ -3,7 +3,8 @@
 import os
 import socket
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,7 +19,7 @@ from ops.terminal import StageOption, connect, console, errors
 if TYPE_CHECKING:
     from infra.generations import Generations
     from projections.comparison import Comparison
-    from projections.rebuild import Outcome
+    from projections.rebuild import Outcome, Rebuild
 
 app = typer.Typer()
 
@@ -38,12 +39,17 @@ def rebuild(
     segments: Annotated[
         int, typer.Option(min=1, max=MAX_SEGMENTS, help="Parts of the ledger that are read at once, in a process each.")
     ] = min(4, os.cpu_count() or 1),
+    abort: Annotated[
+        bool, typer.Option("--abort", help="Throw away what an interrupted rebuild has built, and build nothing.")
+    ] = False,
     stage: StageOption = LOCAL_STAGE,
 ) -> None:
     """Build views anew from the ledger while everything goes on, compare them with the live ones, and swap.
 
     One that was interrupted is gone on with. Ends with 1 if --dry-run found differences, or if nothing was swapped.
     """
+    if abort and (names or dry_run):
+        raise OpsError("--abort goes with neither names nor --dry-run", "It ends whatever was interrupted", exit_code=2)
     config = connect(stage)
     commits, rows = _sizes(config)
 
@@ -54,12 +60,13 @@ def rebuild(
     known = projector_of(config)
 
     from infra import generations  # noqa: PLC0415 - after the environment was set
-    from projections.projector import OutrunTooOftenError  # noqa: PLC0415
-    from projections.rebuild import Rebuild, RebuildError, UnderWayError  # noqa: PLC0415
+    from projections.rebuild import Rebuild  # noqa: PLC0415
 
     wanted = _known(names or (), tuple(known.projector.projections))
     state, _ = generations.read()
-    if state.phase:
+    if abort:
+        _announce_end(state)
+    elif state.phase:
         _check_alike(state, names or (), dry_run=dry_run)
         kind = "dry run" if state.dry_run else "rebuild"
         console.print(f"Going on with the {kind} of {', '.join(state.other)}, interrupted in its phase {state.phase}.")
@@ -88,24 +95,57 @@ def rebuild(
             segments=segments,
             dry_run=dry_run,
         )
-        try:
+        with _stopped(work):
+            if abort:
+                live = work.abort()
+                console.print("Too late: the new rows are live." if live else "Thrown away: what was live still is.")
+                return
             outcome = work.run()
-        except UnderWayError as error:
-            raise OpsError(
-                "another process carries out a rebuild",
-                f"Wait for it; if it was killed, the same command goes on with it in {error.seconds:.0f} seconds",
-            ) from error
-        except (RebuildError, OutrunTooOftenError) as error:
-            raise OpsError(str(error).rstrip("."), "The same command goes on from here") from error
-        except (KeyboardInterrupt, typer.Abort) as error:
-            rebuild_process.stop()
-            work.release()
-            errors.print("Interrupted. What is live is whole; run the same command again to go on from here.")
-            raise typer.Exit(130) from error
-        except BaseException:
-            rebuild_process.stop()
-            raise
     _tell(outcome, watching.seconds, dry_run=state.dry_run if state.phase else dry_run)
+
+
+def _announce_end(state: "Generations") -> None:
+    if not state.phase:
+        raise OpsError("there is no rebuild to abort", "None is under way, and none was interrupted")
+    console.print(f"Aborting the rebuild of {', '.join(state.other)}, interrupted in its phase {state.phase}.")
+
+
+@contextmanager
+def _stopped(work: "Rebuild") -> Iterator[None]:
+    """Whatever ends it, nobody works on it any more then, so that the same command can go on at once."""
+    from infra.passing_faults import passes  # noqa: PLC0415
+    from projections.lease import RebuildError, UnderWayError  # noqa: PLC0415
+    from projections.projector import OutrunTooOftenError  # noqa: PLC0415
+
+    go_on = "The same command goes on from here"
+    try:
+        yield
+    except UnderWayError as error:
+        raise OpsError(
+            "another process carries out a rebuild",
+            f"Wait for it; if it was killed, the same command goes on with it in {error.seconds:.0f} seconds",
+        ) from error
+    except (KeyboardInterrupt, typer.Abort) as error:
+        _stop(work)
+        errors.print("Interrupted. What is live is whole; run the same command again to go on from here.")
+        raise typer.Exit(130) from error
+    except (RebuildError, OutrunTooOftenError) as error:
+        _stop(work)
+        raise OpsError(str(error).rstrip("."), go_on) from error
+    except BaseException as error:
+        _stop(work)
+        if isinstance(error, Exception) and passes(error):
+            raise OpsError("DynamoDB was busy or away for too long", go_on) from error
+        raise
+
+
+def _stop(work: "Rebuild") -> None:
+    """Have nobody work on it any more, so that the same command can go on at once."""
+    from ops import rebuild_process  # noqa: PLC0415
+
+    rebuild_process.stop()
+    with suppress(Exception):  # then it counts as under way for half a minute; why it ended is what has to be told
+        work.release()
 
 
 def _known(names: Sequence[str], known: Sequence[str]) -> Sequence[str]:
@@ -156,6 +196,12 @@ def _tell_differences(compared: "Comparison") -> None:
     console.print(f"Compared at equal versions: {compared.rows:,} rows.")
     if compared.moving:
         console.print(f"[yellow]{compared.moving:,}[/] were behind in the live rows, or did not hold still.")
+    if compared.behind:
+        console.print(
+            f"  [yellow]{compared.behind:,}[/] are further in the live rows: an event of theirs cannot be applied any"
+            " more; `opsledger parked` tells why",
+            soft_wrap=True,
+        )
     if compared.same:
         console.print("[green]No differences.[/]")
         return

@@ -103,6 +103,10 @@ def _lag_lines(found: "ReadSide") -> list[str]:
 
 def _parked_lines(found: "ReadSide") -> list[str]:
     rebuild = [f"  a rebuild is under way, in the phase {found.rebuild}"] if found.rebuild else []
+    if found.abandoned:
+        rebuild = [
+            f"  a rebuild was interrupted in the phase {found.rebuild}; `opsledger rebuild` goes on, --abort ends it"
+        ]
     if not found.parked:
         return [*rebuild, "  parked streams: none"]
     names = ", ".join(parked.stream for parked in found.parked[:_NAMED])

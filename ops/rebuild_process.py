@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from infra.generations import Generations
     from infra.replay import Segment
-    from projections.bulk import Progress
+    from projections.progress import Progress
 
 
 def pool(processes: int) -> ProcessPoolExecutor:
@@ -34,18 +34,14 @@ def build(owner: str, state: "Generations", segment: "Segment") -> "Progress":
     Raises:
         RebuildError: somebody else has gone on with it.
     """
-    from infra import generations  # noqa: PLC0415 - after the environment was inherited
-    from ops.views_of_stage import connected  # noqa: PLC0415
+    from ops.views_of_stage import connected  # noqa: PLC0415 - after the environment was inherited
     from projections.bulk import SegmentBuild  # noqa: PLC0415
-    from projections.rebuild import RebuildError  # noqa: PLC0415
-
-    def keep_lease() -> None:
-        if generations.read()[0].owner != owner:
-            raise RebuildError("Somebody else has gone on with this rebuild.")
+    from projections.lease import HelpersLease  # noqa: PLC0415
 
     stage = connected()
     projections = [stage.projector.projections[name] for name in state.other]
-    return SegmentBuild(projections, state.other, segment, keep_lease).run(stage.client, stage.events_table)
+    hold_lease = HelpersLease(owner).hold
+    return SegmentBuild(projections, state.other, segment, hold_lease).run(stage.client, stage.events_table)
 
 
 def _end_with_parent() -> None:

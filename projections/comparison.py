@@ -32,8 +32,10 @@ class Comparison(NamedTuple):
 
     Attributes:
         rows: compared so far, at equal versions.
-        moving: rows and counters that were not compared: rows that stay at different versions, because the live
-            generation does not catch up, and what never held still.
+        moving: rows and counters that were not compared: rows that the live generation does not bring as far as the
+            one being built, and what never held still.
+        behind: rows that the one being built does not bring as far as the live one, because an event cannot be
+            applied: to make them live would take reads back in time.
         changed: rows whose content differs; `added`, `missing`: in one generation only.
         counters: by how much the new value exceeds the live one.
         named: the first differing keys of rows.
@@ -41,6 +43,7 @@ class Comparison(NamedTuple):
 
     rows: int = 0
     moving: int = 0
+    behind: int = 0
     changed: int = 0
     added: int = 0
     missing: int = 0
@@ -49,14 +52,17 @@ class Comparison(NamedTuple):
 
     @property
     def same(self) -> bool:
-        return not (self.changed or self.added or self.missing or self.counters)
+        return not (self.behind or self.changed or self.added or self.missing or self.counters)
 
 
-def compare(state: Generations, pause: Callable[[float], None]) -> Iterator[Comparison]:
+def compare(
+    state: Generations, pause: Callable[[float], None], hold_lease: Callable[[], object] = lambda: None
+) -> Iterator[Comparison]:
     """Compare the rebuilt projections' live generation with the other one, both of which the projector moves.
 
     Args:
         pause: waits for so many seconds.
+        hold_lease: called before each call of many; what it raises ends it.
 
     Yields:
         What is known so far; the last one is the result.
@@ -65,14 +71,14 @@ def compare(state: Generations, pause: Callable[[float], None]) -> Iterator[Comp
     suspects: dict[Key, _Pair | None] = {}
     compared = Comparison()
     sums: Counter[Key] = Counter()
-    for items in in_hundreds(scan(state.other)):
+    for items in in_hundreds(scan(state.other, before=hold_lease)):
         rows = _rows(items, sums)
         there = twins(rows, live)
         compared = compared._replace(rows=compared.rows + len(rows))
         compared = _suspect(suspects, compared, {row.key: (row, there.get(row.key)) for row in rows})
         yield compared
     live_sums: Counter[Key] = Counter()
-    for items in in_hundreds(scan(live)):
+    for items in in_hundreds(scan(live, before=hold_lease)):
         rows = _rows(items, live_sums)
         there = twins(rows, state.other)
         compared = _suspect(suspects, compared, {row.key: (there.get(row.key), row) for row in rows})
@@ -84,8 +90,8 @@ def compare(state: Generations, pause: Callable[[float], None]) -> Iterator[Comp
             break
         yield compared
         pause(seconds)
-        suspects = _still_differing(state, live, suspects)
-        excesses = _still_exceeding(state, live, excesses)
+        suspects = _still_differing(state, live, _held(suspects, hold_lease))
+        excesses = _still_exceeding(state, live, _held(excesses, hold_lease))
     told = {key: excess for key, excess in excesses.items() if excess}
     compared = _told(compared, suspects)
     yield compared._replace(counters=told, moving=compared.moving + len(excesses) - len(told))
@@ -132,6 +138,12 @@ def _still_exceeding(state: Generations, live: Mapping[str, int], counters: Iter
     return found
 
 
+def _held(keys: Iterable[Key], hold_lease: Callable[[], object]) -> Iterator[Key]:
+    for key in keys:
+        hold_lease()
+        yield key
+
+
 def _several(keys: Iterable[Key]) -> Iterator[list[Key]]:
     remaining = iter(keys)
     while some := list(islice(remaining, KEYS_TOGETHER)):
@@ -149,17 +161,19 @@ def _content(item: Stored | None) -> Mapping[str, Any] | None:
 def _told(compared: Comparison, differing: Mapping[Key, _Pair | None]) -> Comparison:
     pairs = {key: pair for key, pair in differing.items() if pair}
     there = [(key, new, old) for key, (new, old) in pairs.items() if new and old]
-    moving = len(differing) - len(pairs) + sum(new.version != old.version for _, new, old in there)
+    moving = len(differing) - len(pairs) + sum(new.version > old.version for _, new, old in there)
+    behind = [key for key, new, old in there if new.version < old.version]
     changed = [key for key, new, old in there if new.version == old.version]
     added = [key for key, (_, old) in pairs.items() if old is None]
     missing = [key for key, (new, _) in pairs.items() if new is None]
     return compared._replace(
-        rows=compared.rows - moving - len(added),
+        rows=compared.rows - moving - len(behind) - len(added),
         moving=compared.moving + moving,
+        behind=compared.behind + len(behind),
         changed=compared.changed + len(changed),
         added=compared.added + len(added),
         missing=compared.missing + len(missing),
-        named=(*compared.named, *changed, *added, *missing)[:NAMED],
+        named=(*compared.named, *behind, *changed, *added, *missing)[:NAMED],
     )
 
 

@@ -22,17 +22,14 @@ from typing import NamedTuple, Protocol
 from infra import generations, marks, stored
 from infra.generations import Generations, Phase
 from infra.marks import Mark
+from infra.patience import patiently
 from infra.replay import Segment
 from infra.views import Key, unsharded
-from projections import bulk
-from projections.bulk import Progress
+from projections.bulk import write_counters
 from projections.comparison import Comparison, compare
+from projections.lease import POLL_SECONDS, Lease, RebuildError
+from projections.progress import Progress, forget_progress, progress
 from projections.projector import OutrunTooOftenError, Projector
-
-LEASE_SECONDS = 30.0
-"""For so long after it was last heard of a rebuild is taken to be under way: longer than it waits for anything."""
-
-POLL_SECONDS = 1.0
 
 SETTLE_SECONDS = 16.0
 """After the pointer moved, until everybody acts by it: the second that it may be kept, and the longest that one call
@@ -41,22 +38,6 @@ to DynamoDB takes with its retries (`infra.views`: two attempts of at most 7 sec
 NOTES_TOGETHER = 100
 MAX_NOTES = 1_000_000
 """After so many, what is left is caught up with while the projector keeps both generations."""
-
-
-class RebuildError(Exception):
-    """A rebuild that cannot begin or go on. The message says why."""
-
-
-class UnderWayError(RebuildError):
-    """Another process carries out a rebuild, or did until a moment ago.
-
-    Attributes:
-        seconds: after which it counts as ended, unless it is heard of.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__(f"A rebuild is under way; if its process was killed, wait {seconds:.0f} s.")
-        self.seconds = seconds
 
 
 class Watcher(Protocol):
@@ -116,7 +97,7 @@ class Rebuild:
         self._names = tuple(names)
         self._build = build
         self._executor = executor
-        self._owner = owner
+        self._lease = Lease(owner)
         self._watcher = watcher
         self._segments = segments
         self._dry_run = dry_run
@@ -145,46 +126,42 @@ class Rebuild:
             compared = self._compare(state)
             if not state.dry_run and self._watcher.accepts(compared):
                 state = self._swap()
-        if state.phase is Phase.SWAPPED:
-            self._settle()
-        swapped = all(other < state.live_of(name) for name, other in state.other.items())
-        segments = bulk.progress(state.segments)
-        if state.phase is not Phase.REMOVING:
-            self._enter(Phase.REMOVING)
-            self._settle()
-        self._remove()
+        swapped = _is_live(state)
+        segments = progress(state.segments)
+        self._end(state)
         return Outcome(swapped, segments, compared)
+
+    def abort(self) -> bool:
+        """Throw away what was built, unless it is live already: then the old rows are removed. Returns whether it was.
+
+        Raises:
+            UnderWayError: another process carries it out.
+            RebuildError: there is none, or another process has gone on with this one.
+        """
+        if generations.read()[0].phase is None:
+            raise RebuildError("No rebuild is under way, and none was interrupted.")
+        state = self._lease.take()
+        self._end(state)
+        return _is_live(state)
 
     def release(self) -> None:
         """Let anybody go on with it at once; for a process that ends in good order before the rebuild does."""
-        state, _ = generations.read()
-        if state.phase and state.owner == self._owner:
-            generations.move(lambda now_there: now_there.model_copy(update={"owned_until": 0.0}))
+        self._lease.release()
 
     # ---- phases
 
     def _begin(self) -> Generations:
-        now = time.time()
-        state, _ = generations.read()
-        if state.phase and state.owner != self._owner and state.owned_until > now:
-            raise UnderWayError(state.owned_until - now)
+        state = self._lease.take()
         if state.phase is None:
-            bulk.forget_progress()
-            marks.forget_notes()
-            other = {name: state.live_of(name) + 1 for name in self._names}
-            state = generations.move(
-                lambda now_there: now_there.model_copy(
-                    update={
-                        "other": other,
-                        "phase": Phase.BULK,
-                        "segments": self._segments,
-                        "dry_run": self._dry_run,
-                        **self._lease(),
-                    }
-                )
-            )
-        else:
-            state = generations.move(lambda now_there: now_there.model_copy(update=self._lease()))
+            forget_progress(self._lease.hold)
+            marks.forget_notes(self._lease.hold)
+            begun = {
+                "other": {name: state.live_of(name) + 1 for name in self._names},
+                "phase": Phase.BULK,
+                "segments": self._segments,
+                "dry_run": self._dry_run,
+            }
+            state = self._lease.move(lambda now_there: now_there.model_copy(update=begun))
         self._settle()  # from here on, whoever projects notes what it is told of; also if it was killed in this wait
         return state
 
@@ -197,18 +174,18 @@ class Rebuild:
                 done, pending = wait(pending, POLL_SECONDS, FIRST_EXCEPTION)
                 for future in done:
                     future.result()
-                self._keep_lease()
-                self._watcher.reached("bulk", sum(one.items for one in bulk.progress(state.segments).values()), None)
+                self._lease.hold()
+                self._watcher.reached("bulk", sum(one.items for one in progress(state.segments).values()), None)
         finally:
             for future in futures:
                 future.cancel()
-        bulk.write_counters((future.result() for future in futures), state.other, self._outliving(state))
+        write_counters(segments, state.other, self._outliving(state), self._lease.hold)
 
     def _outliving(self, state: Generations) -> Mapping[Key, int]:
         """The live counters whose rows may have expired: of these the events tell a part only."""
         by_category = self._projector.projections
         found: Counter[Key] = Counter()
-        for item in stored.scan({name: state.live_of(name) for name in state.other}):
+        for item in stored.scan({name: state.live_of(name) for name in state.other}, before=self._lease.hold):
             key = unsharded(item.key)
             if item.is_counter and by_category[item.projection].outlives(key, time.time()):
                 found[key] += item.number
@@ -225,9 +202,8 @@ class Rebuild:
             caught_up = self._caught_up(notes, state)
             if not caught_up:
                 raise OutrunTooOftenError(f"rows of {len(notes)} streams kept moving; go on with the rebuild later")
-            marks.strike(caught_up)
+            patiently(partial(marks.strike, caught_up), self._lease.hold)
             done += len(caught_up)
-            self._keep_lease()
             self._watcher.reached("catch-up", done, None)
             if len(notes) < NOTES_TOGETHER and not wholly:
                 return
@@ -239,7 +215,8 @@ class Rebuild:
         takes, and the likelier is it that one of them moves meanwhile: then fewer are.
         """
         try:
-            self._projector.catch_up([note.sk for note in notes], only=state.other)
+            streams = [note.sk for note in notes]
+            patiently(partial(self._projector.catch_up, streams, only=state.other), self._lease.hold)
         except OutrunTooOftenError:
             middle = len(notes) // 2
             halves = (notes[:middle], notes[middle:]) if middle else ()
@@ -248,14 +225,13 @@ class Rebuild:
 
     def _compare(self, state: Generations) -> Comparison:
         compared = Comparison()
-        written = sum(one.rows for one in bulk.progress(state.segments).values())
-        for compared in compare(state, self._pause):
-            self._keep_lease()
+        written = sum(one.rows for one in progress(state.segments).values())
+        for compared in compare(state, self._pause, self._lease.hold):
             self._watcher.reached("comparison", compared.rows, written)
         return compared
 
     def _swap(self) -> Generations:
-        return self._move(
+        return self._lease.move(
             lambda state: state.model_copy(
                 update={
                     "live": {**state.live, **state.other},
@@ -265,40 +241,27 @@ class Rebuild:
             )
         )
 
-    def _remove(self) -> None:
-        state, _ = generations.read()
-        for removed in stored.remove(state.other):
-            self._keep_lease()
+    def _end(self, state: Generations) -> None:
+        """Remove the generation that is not live, from whatever phase."""
+        if state.phase is Phase.SWAPPED:
+            self._settle()
+        if state.phase is not Phase.REMOVING:
+            self._enter(Phase.REMOVING)
+            self._settle()
+        for removed in stored.remove(state.other, self._lease.hold):
             self._watcher.reached("removal", removed, None)
         marks.forget_parked(state.other)
-        bulk.forget_progress()
-        marks.forget_notes()
-        self._move(lambda last: Generations(live=last.live))
-
-    # ---- the pointer
+        forget_progress(self._lease.hold)
+        marks.forget_notes(self._lease.hold)
+        self._lease.end()
 
     def _enter(self, phase: Phase) -> Generations:
-        return self._move(lambda state: state.model_copy(update={"phase": phase}))
+        return self._lease.move(lambda state: state.model_copy(update={"phase": phase}))
 
-    def _move(self, change: Callable[[Generations], Generations]) -> Generations:
-        def mine(state: Generations) -> Generations:
-            self._check(state)
-            return change(state.model_copy(update=self._lease()))
 
-        return generations.move(mine)
-
-    def _keep_lease(self) -> None:
-        state, _ = generations.read()
-        self._check(state)
-        if state.owned_until < time.time() + LEASE_SECONDS / 2:
-            self._move(lambda now_there: now_there)
-
-    def _check(self, state: Generations) -> None:
-        if state.owner != self._owner:
-            raise RebuildError("Somebody else has gone on with this rebuild.")
-
-    def _lease(self) -> dict[str, object]:
-        return {"owner": self._owner, "owned_until": time.time() + LEASE_SECONDS}
+def _is_live(state: Generations) -> bool:
+    """Whether what was built is; then the other generations are the old ones."""
+    return all(other < state.live_of(name) for name, other in state.other.items())
 
 
 def wait_until_settled(watcher: Watcher) -> None:

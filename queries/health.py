@@ -35,7 +35,7 @@ class Health(TypedDict):
         Status,
         Field(
             description="`degraded` is told to admins only: a lag is over 120 seconds, a consumer hears no heartbeats"
-            " while others do, or streams are parked."
+            " while others do, streams are parked, or a rebuild was interrupted and not gone on with for 10 minutes."
         ),
     ]
     lag: NotRequired[LagShown]

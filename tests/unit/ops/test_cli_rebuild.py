@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from typer.testing import CliRunner, Result
 
 from infra import generations
@@ -19,7 +20,8 @@ from ops.aws import SessionConfig
 from ops.errors import OpsError
 from ops.views_of_stage import Connected
 from projections import comparison, rebuild
-from projections.bulk import Progress, SegmentBuild
+from projections.bulk import SegmentBuild
+from projections.progress import Progress
 from tests.in_memory import deployed
 from tests.in_memory.dynamodb import InMemoryDynamoDB, client
 from tests.unit.projections.ledger import Ledger
@@ -163,3 +165,47 @@ def test_after_ctrl_c_the_same_command_goes_on(ledger: Ledger, monkeypatch: pyte
     assert "Going on with the rebuild of" in result.output
     assert "Swapped" in result.output
     assert shown(ledger.db) == before
+
+
+def test_after_a_fault_of_aws_the_same_command_goes_on_at_once(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = shown(ledger.db)
+
+    def away(*_: Any) -> None:
+        raise EndpointConnectionError(endpoint_url="https://nowhere")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(rebuild, "compare", away)
+        ended = run("--yes")
+    assert isinstance(ended.exception, OpsError)
+    assert "busy or away" in str(ended.exception)
+    assert "same command" in ended.exception.remedy
+
+    again = run("--yes")
+
+    assert again.exit_code == 0, again.output
+    assert "interrupted in its phase both" in again.output
+    assert shown(ledger.db) == before
+
+
+def test_what_was_interrupted_can_be_thrown_away(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = shown(ledger.db)
+
+    def pressed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(rebuild, "compare", pressed)
+        assert run("--yes").exit_code == 130
+
+    result = run("--abort")
+
+    assert result.exit_code == 0
+    assert "Thrown away" in result.output
+    assert shown(ledger.db) == before
+    assert generations.read()[0] == Generations()
+    nothing = run("--abort")
+    assert isinstance(nothing.exception, OpsError)
+    assert "no rebuild to abort" in str(nothing.exception)
+    mixed = run("--abort", "task")
+    assert isinstance(mixed.exception, OpsError)
+    assert mixed.exception.exit_code == 2

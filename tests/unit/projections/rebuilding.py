@@ -9,8 +9,9 @@ from infra.generations import Generations
 from infra.personal_data import MemoryDataKeys, PersonalData
 from infra.replay import Segment
 from infra.views import Key
-from projections.bulk import Progress, SegmentBuild
+from projections.bulk import SegmentBuild
 from projections.comparison import Comparison
+from projections.progress import Progress
 from projections.projector import projections
 from projections.rebuild import Rebuild
 from tests.in_memory import deployed
@@ -48,14 +49,17 @@ class Inline(ThreadPoolExecutor):
         return future
 
 
-def rebuild(ledger: Ledger, watching: Watching | None = None, *, owner: str = "me", **more: Any) -> Any:
+def rebuild(
+    ledger: Ledger, watching: Watching | None = None, *, owner: str = "me", abort: bool = False, **more: Any
+) -> Any:
+    """Carry one out, or abort the one that was interrupted."""
     projector = ledger.projector()
 
     def build(state: Generations, segment: Segment) -> Progress:
         chosen = [projector.projections[name] for name in state.other]
         return SegmentBuild(chosen, state.other, segment, lambda: None).run(client(), "events")
 
-    return Rebuild(
+    work = Rebuild(
         projector,
         more.pop("names", NAMES),
         build,
@@ -65,7 +69,8 @@ def rebuild(ledger: Ledger, watching: Watching | None = None, *, owner: str = "m
         settle=more.pop("settle", lambda _watcher: None),
         pause=more.pop("pause", lambda _seconds: None),
         **more,
-    ).run()
+    )
+    return work.abort() if abort else work.run()
 
 
 def shown(db: InMemoryDynamoDB) -> dict[Any, Any]:

@@ -13,9 +13,10 @@ from infra import generations, marks
 from infra.commits import from_item
 from projections import bulk, comparison
 from projections import rebuild as rebuild_module
-from projections.bulk import Progress, SegmentBuild
+from projections.bulk import SegmentBuild
+from projections.lease import RebuildError
+from projections.progress import Progress
 from projections.projector import MAX_PASSES
-from projections.rebuild import RebuildError
 from tests.in_memory.dynamodb import InMemoryDynamoDB
 from tests.in_memory.faults import CrashError, Fault
 from tests.unit.projections.ledger import Ledger, differences, rows_of
@@ -92,7 +93,7 @@ def test_who_declines_keeps_what_was_live(ledger: Ledger, db: InMemoryDynamoDB) 
 
 def test_two_rebuilds_at_once_are_refused(ledger: Ledger, db: InMemoryDynamoDB) -> None:
     ledger.work(20)
-    db.faults = iter([None] * 12 + [Fault.CRASH_AFTER])
+    db.faults = iter([None] * 30 + [Fault.CRASH_AFTER])
     with pytest.raises(CrashError):
         rebuild(ledger, owner="one")
 

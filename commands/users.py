@@ -121,7 +121,8 @@ class Users:
         def guards(before: User | None, after: User | None) -> Sequence[GuardWrite]:
             email = self._open(user_id, "email", present(before))
             return [
-                self.guards.release_email(email, user_id),
+                # An address whose key is gone cannot be found among the guards any more, and stays taken.
+                *([] if email == ERASED else [self.guards.release_email(email, user_id)]),
                 *self._counting(before, after),
                 *self._stopping(user_id, before, after, order),
             ]
@@ -135,6 +136,8 @@ class Users:
         return self._open(user_id, "email", user), self._open(user_id, "full_name", user)
 
     def _changed_profile(self, user_id: str, user: User, command: ChangeUser) -> UserProfileChanged | None:
+        if command.email is None and command.full_name is None:
+            return None
         old = self.profile(user_id, user)
         if old[0] == ERASED:  # deleted since it was loaded; sealing would make a new key, which opens nothing old
             raise ConflictError(f"{user_id} is being deleted")

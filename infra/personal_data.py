@@ -31,11 +31,19 @@ class UnsealedTextError(ValueError):
     """A text that should be sealed and is not, or was sealed for another person or field."""
 
 
+class UnwrapError(Exception):
+    """KMS refuses to unwrap a person's key, and will until somebody mends that: it is no fault that passes."""
+
+
 class DataKeys(Protocol):
     """The keys of people, 32 bytes each."""
 
     def find(self, person: str) -> bytes | None:
-        """The person's key; None if there is none (any more)."""
+        """The person's key; None if there is none (any more).
+
+        Raises:
+            UnwrapError: there is one, and it cannot be had.
+        """
 
     def make(self, person: str) -> bytes:
         """The person's key, made if there is none yet; the same for all who make it at once."""
@@ -72,6 +80,7 @@ class PersonalData:
 
         Raises:
             UnsealedTextError: it is not sealed, or not for this person and field.
+            UnwrapError: the person's key cannot be had.
         """
         from cryptography.exceptions import InvalidTag  # noqa: PLC0415
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
@@ -177,10 +186,21 @@ class DynamoDBDataKeys(DataKeyErasure):
         key: bytes = made["Plaintext"]
         return key
 
-    def _unwrapped(self, person: str, wrapped: bytes) -> bytes:
-        key: bytes = self._kms().decrypt(
-            KeyId=self._kms_key, CiphertextBlob=wrapped, EncryptionContext={"person": person}
-        )["Plaintext"]
+    def _unwrapped(self, person: str, wrapped: bytes) -> bytes | None:
+        """The errors are those of Decrypt in the "AWS KMS API Reference" that no repeat can heal."""
+        kms = self._kms()
+        try:
+            answer = kms.decrypt(KeyId=self._kms_key, CiphertextBlob=wrapped, EncryptionContext={"person": person})
+        except kms.exceptions.NotFoundException:
+            return None  # the KMS key was deleted, and what it wrapped with it
+        except (
+            kms.exceptions.DisabledException,
+            kms.exceptions.IncorrectKeyException,
+            kms.exceptions.InvalidCiphertextException,
+            kms.exceptions.KMSInvalidStateException,  # it is about to be deleted, which can be called off
+        ) as error:
+            raise UnwrapError(str(error)) from error
+        key: bytes = answer["Plaintext"]
         return key
 
 

@@ -1,6 +1,6 @@
 """Repair: of what a verification found, the rows and counters put right, and looked at again.
 
-A stream's row and the rows beside it are put as a fresh fold has them, in a transaction conditioned on the version
+A stream's row and the rows beside it are put as a fresh fold has them, in transactions conditioned on the version
 that the row was read at, with the counters by the difference of what the two rows contribute. Counters that are wrong
 then are corrected by the difference, so that both may go on moving meanwhile. The ledger itself is never touched.
 """
@@ -13,7 +13,7 @@ from domain.commit import Commit
 from infra import generations, marks, stored, views
 from infra.aws_faults import INFRASTRUCTURE
 from infra.stored import Stored
-from infra.views import Change, Key, OutrunError
+from infra.views import Change, Key, OutrunError, RefusedError
 from projections.differences import Difference, Report
 from projections.examination import fold
 from projections.projection import Folded, Projection
@@ -21,8 +21,9 @@ from projections.recount import contributions
 from projections.verification import Ledger, miscounted
 
 ATTEMPTS = 8
-ROWS_TOGETHER = 50
-"""Rows beside a stream's row that are put in one transaction, which takes 100 items; counters move in it too."""
+PART = 30
+"""Of the rows that are put beside a stream's row, of those that go and of the counters: so many of each are written in
+one transaction, which takes 100 items."""
 
 
 class RepairError(Exception):
@@ -57,8 +58,13 @@ class Repair:
                 by_stream[one.stream] |= {one.key} if one.kind == "unexplained row" and one.key else set()
         self._lower(report.registers)
         for done, (stream, others) in enumerate(by_stream.items(), 1):
-            self._mend(stream, others)
-            left += self._examination.alone(stream, others).differences
+            refused = False
+            try:
+                self._mend(stream, others)
+            except RefusedError:  # it holds up no other
+                refused = True
+            there = self._examination.alone(stream, others).differences
+            left += map(_refused, there) if refused else there
             self._reached("repair", done)
         left += self._correct()
         places = {(one.kind, one.where) for one in left}
@@ -78,6 +84,9 @@ class Repair:
 
         Args:
             others: keys of rows that are to go unless the stream explains them.
+
+        Raises:
+            RefusedError: DynamoDB refuses one of them.
         """
         for _ in range(ATTEMPTS):
             commits = list(self._ledger.store.load(stream))
@@ -133,10 +142,13 @@ class Repair:
         return actual
 
     def _put(self, step: Change) -> None:
-        added = step.added
-        for first in range(0, max(len(added), 1), ROWS_TOGETHER):
-            views.apply([[step._replace(added=added[first : first + ROWS_TOGETHER])]], self._is_valid)
-            step = step._replace(read_version=int(step.row.version), moves={}, removed=(), unparks=False)
+        """In as many transactions as it takes. If the row moves before the last, the recount finds what is missing."""
+        added, removed, moves = step.added, step.removed, list(step.moves.items())
+        for first in range(0, max(len(added), len(removed), len(moves), 1), PART):
+            some = slice(first, first + PART)
+            part = step._replace(added=added[some], removed=removed[some], moves=dict(moves[some]))
+            views.apply([[part]], self._is_valid)
+            step = step._replace(read_version=int(step.row.version), unparks=False)
 
     def _is_valid(self) -> bool:
         self._check_generations()
@@ -159,6 +171,10 @@ class Repair:
             recount.correct(wrong)
             wrong = recount.run()
         return miscounted(wrong)
+
+
+def _refused(left: Difference) -> Difference:
+    return left._replace(detail=f"{left.detail}; DynamoDB refuses what should be there")
 
 
 def _key(projection: Projection, commits: Sequence[Commit]) -> Key | None:

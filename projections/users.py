@@ -19,7 +19,8 @@ class UserProjection(Projection):
     """See the module.
 
     Args:
-        personal: opens what is sealed in the events. It reads keys, and may fail as infrastructure does.
+        personal: opens what is sealed in the events. It reads keys, and may fail as infrastructure does, or with an
+            UnwrapError.
     """
 
     category = USERS.category

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import pytest
 from botocore.exceptions import ClientError
 
-from infra.personal_data import ERASED, DynamoDBDataKeys, PersonalData, UnsealedTextError
+from infra.personal_data import ERASED, DynamoDBDataKeys, PersonalData, UnsealedTextError, UnwrapError
 from tests.contract.aws import LostAnswers, OneAtATime, tables
 from tests.contract.event_store import NewClient
 
@@ -93,7 +93,7 @@ class DataKeysContract:
         keys.make("u-1")
         (item,) = client.scan(TableName="keys")["Items"]
         client.put_item(TableName="keys", Item={**item, "pk": {"S": "u-2"}})
-        with pytest.raises(ClientError, match="InvalidCiphertextException"):
+        with pytest.raises(UnwrapError, match="InvalidCiphertextException"):
             keys.find("u-2")
 
     def test_a_deleted_key_is_gone_and_no_later_one_opens_what_it_sealed(self, keys: DynamoDBDataKeys) -> None:

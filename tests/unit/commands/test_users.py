@@ -234,6 +234,17 @@ def test_a_repeated_registration_makes_no_key_for_somebody_who_is_deleted_since(
     assert keys(users) == set()
 
 
+def test_somebody_whose_key_is_gone_can_still_be_deactivated_and_deleted(users: Users) -> None:
+    """As all keys are when the key that wraps them was deleted."""
+    registered(users, "root@example.com", Role.ADMIN)
+    user_id = registered(users)
+    users.personal.erase(user_id)
+    users.change(user_id, ChangeUser(role=Role.ADMIN, is_active=False), order())
+    users.delete(user_id, order())
+    assert state(users, user_id).is_deleted
+    assert user_id not in keys(users)
+
+
 # ---- changing several things
 
 

@@ -1,11 +1,17 @@
 """Sealed texts: opened by the right key only, in the right place only, and erased with it."""
 
+from collections.abc import Iterator
+
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
 from infra import personal_data
-from infra.personal_data import ERASED, MemoryDataKeys, PersonalData, UnsealedTextError
+from infra.personal_data import ERASED, DynamoDBDataKeys, MemoryDataKeys, PersonalData, UnsealedTextError, UnwrapError
+from tests.in_memory import deployed
+from tests.in_memory.dynamodb import InMemoryDynamoDB, client
+from tests.in_memory.kms import InMemoryKms
 
 
 def people() -> PersonalData:
@@ -56,3 +62,55 @@ def test_only_so_many_keys_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     for n in range(5):
         data.seal(f"u-{n}", "email", "x")
     assert len(data._cache) == 2
+
+
+# ---- keys that KMS wraps
+
+
+@pytest.fixture
+def kms() -> InMemoryKms:
+    return InMemoryKms()
+
+
+@pytest.fixture
+def wrapped(kms: InMemoryKms) -> Iterator[PersonalData]:
+    with InMemoryDynamoDB(deployed.tables()).installed():
+        yield PersonalData(DynamoDBDataKeys(client(), "keys", lambda: kms, "key"))
+
+
+@pytest.fixture
+def sealed(wrapped: PersonalData, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A text of u-1's, whose key is not in memory any more."""
+    text = wrapped.seal("u-1", "email", "a@example.com")
+    monkeypatch.setattr(personal_data, "DATA_KEY_CACHE_SECONDS", 0.0)
+    assert wrapped.open("u-1", "email", text) == "a@example.com"
+    return text
+
+
+def test_without_the_key_that_wraps_everybodys_all_read_as_erased(
+    wrapped: PersonalData, kms: InMemoryKms, sealed: str
+) -> None:
+    kms.refusal = "NotFoundException"
+    assert wrapped.open("u-1", "email", sealed) == ERASED
+
+
+@pytest.mark.parametrize(
+    "code", ["DisabledException", "KMSInvalidStateException", "IncorrectKeyException", "InvalidCiphertextException"]
+)
+def test_a_key_that_kms_will_not_unwrap_is_not_taken_for_a_fault_that_passes(
+    wrapped: PersonalData, kms: InMemoryKms, sealed: str, code: str
+) -> None:
+    kms.refusal = code
+    with pytest.raises(UnwrapError, match=code):
+        wrapped.open("u-1", "email", sealed)
+    kms.refusal = None
+    assert wrapped.open("u-1", "email", sealed) == "a@example.com"
+
+
+@pytest.mark.parametrize("code", ["ThrottlingException", "KMSInternalException", "AccessDeniedException"])
+def test_all_else_that_kms_says_is_a_fault_of_the_infrastructure(
+    wrapped: PersonalData, kms: InMemoryKms, sealed: str, code: str
+) -> None:
+    kms.refusal = code
+    with pytest.raises(ClientError, match=code):
+        wrapped.open("u-1", "email", sealed)

@@ -2,6 +2,7 @@
 other stream of its batch notices.
 """
 
+import json
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -18,11 +19,12 @@ from domain import event as event_types
 from domain.commit import Commit, chain_hash, encode_events
 from domain.event import encode
 from domain.tasks import TaskCommented
-from infra import generations, marks, views
+from infra import generations, marks, personal_data, views
 from infra.aws_faults import INFRASTRUCTURE
 from infra.commits import from_item
 from infra.generations import Generations, Phase
 from infra.marks import Parked
+from infra.personal_data import ERASED, DynamoDBDataKeys
 from infra.views import Change, OutrunError, RefusedError, Row
 from projections.projection import Folded
 from projections.projector import MAX_STEP_EVENTS, hints_of
@@ -31,9 +33,11 @@ from tests.in_memory import deployed
 from tests.in_memory.dynamodb import InMemoryDynamoDB, client
 from tests.in_memory.event_source import event
 from tests.in_memory.faults import Fault
+from tests.in_memory.kms import InMemoryKms
 from tests.in_memory.refusals import cancelled
 from tests.in_memory.sizes import MAX_ITEM_BYTES
 from tests.unit.projections.ledger import Ledger, Rows, differences, fresh_fold, rows_of
+from tests.unit.projections.verifying import kinds, repair, verify
 
 UNKNOWN = '[{"t": "task.remarked", "v": 1, "d": {"comment_id": "c", "comment": "From newer code."}}]'
 COMMENT = encode_events([encode(TaskCommented(comment_id="c", comment="Looked at it."))])
@@ -159,6 +163,72 @@ def test_a_fault_of_the_infrastructure_before_a_bad_commit_raises_and_parks_noth
 
     ledger.projector().project(hints(ledger))
     assert shown(stream) == 1
+
+
+# ---- what KMS refuses
+
+
+@pytest.fixture
+def kms(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> InMemoryKms:
+    """Wraps the keys of the ledger's people, which no process keeps in memory."""
+    kms = InMemoryKms()
+    ledger.personal._keys = DynamoDBDataKeys(client(), "keys", lambda: kms, "key")
+    monkeypatch.setattr(personal_data, "DATA_KEY_CACHE_SECONDS", 0.0)
+    return kms
+
+
+def person(ledger: Ledger) -> dict[str, Any]:
+    """What the row of the newest user shows."""
+    shown: dict[str, Any] = json.loads(Row.get(f"user#{ledger.people[-1]}", "user").data)
+    return shown
+
+
+def test_a_person_whose_key_kms_will_not_unwrap_is_parked_and_holds_up_no_other_stream(
+    ledger: Ledger, kms: InMemoryKms
+) -> None:
+    task = new_task(ledger)
+    ledger.register()
+    kms.refusal = "KMSInvalidStateException"
+
+    ledger.projector().project(hints(ledger))
+
+    assert shown(task) == 1
+    (mark,) = marks.parked()
+    assert (mark.stream, mark.version) == (f"user#{ledger.people[-1]}", 0)
+    assert mark.error.startswith("UnwrapError: ")
+    assert kinds(verify(ledger)) == [("parked", mark.stream)]
+
+    kms.refusal = None
+    ledger.projector().catch_up([mark.stream])
+    assert marks.parked() == []
+    assert kinds(verify(ledger)) == []
+
+
+def test_verifying_goes_on_where_a_key_cannot_be_unwrapped(ledger: Ledger, kms: InMemoryKms) -> None:
+    new_task(ledger)
+    ledger.register()
+    ledger.projector().project(hints(ledger))
+    before = rows_of(ledger.db)
+    kms.refusal = "DisabledException"
+
+    report = verify(ledger)
+
+    assert kinds(report) == [("unreadable", f"user#{ledger.people[-1]}")]
+    repair(ledger, report)
+    assert rows_of(ledger.db) == before
+
+
+def test_people_whose_wrapping_key_was_deleted_are_shown_as_erased(ledger: Ledger, kms: InMemoryKms) -> None:
+    ledger.register()
+    ledger.projector().project(hints(ledger))
+    name = person(ledger)["full_name"]
+    kms.refusal = "NotFoundException"
+    assert name != ERASED
+
+    repair(ledger, verify(ledger))
+
+    assert (person(ledger)["email"], person(ledger)["full_name"]) == (ERASED, ERASED)
+    assert kinds(verify(ledger)) == []
 
 
 # ---- what DynamoDB refuses

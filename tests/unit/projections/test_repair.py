@@ -1,21 +1,33 @@
 """A repair puts right what a verification found: after it, views equal a fresh fold of the events."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import Phase as Step
 from hypothesis import strategies as st
 
+from domain.alerts import alert_id
+from domain.errors import StateConflictError
+from domain.judgement import Verdict
 from infra import generations, marks
 from infra.commits import from_item
 from infra.generations import Generations, Phase
+from infra.views import MAX_TRANSACTION_ITEMS, Row
 from projections import repair as repairs
+from projections.alerts import AlertProjection
+from projections.projection import Folded
+from projections.recount import Recount
 from projections.repair import RepairError
+from projections.tasks import TaskProjection
 from tests.in_memory import deployed
 from tests.in_memory.dynamodb import InMemoryDynamoDB
 from tests.in_memory.expressions import Item
+from tests.in_memory.sizes import MAX_ITEM_BYTES
 from tests.unit.projections.ledger import KINDS, Ledger, differences, fresh_fold, rows_of
 from tests.unit.projections.verifying import change, delete, kinds, project, repair, rows, verify
 
@@ -70,7 +82,7 @@ def test_whatever_was_damaged_is_found_and_repaired(
 ) -> None:
     with InMemoryDynamoDB(deployed.tables()).installed() as db, pytest.MonkeyPatch.context() as patch:
         patch.setattr(generations, "GENERATIONS_CACHE_SECONDS", -1)
-        patch.setattr(repairs, "ROWS_TOGETHER", 2)
+        patch.setattr(repairs, "PART", 2)
         generations.forget()
         ledger = Ledger(db, random.Random(seed))
         ledger.work(40)
@@ -147,6 +159,88 @@ def test_a_stream_with_more_rows_than_a_transaction_takes(ledger: Ledger, db: In
     repair(ledger, report)
     assert report.differences == []
     assert differences(rows_of(db), fresh_fold(ledger)) == {}
+
+
+@pytest.fixture
+def long_alert(ledger: Ledger) -> str:
+    """The stream of an alert that moves more counters than a transaction takes, and is shown."""
+    for _ in range(40):
+        ledger.take_events(Verdict.PROBLEM, "disk")
+        for handle in (ledger.acknowledge_alert, ledger.resolve_alert):
+            with suppress(StateConflictError):  # on some days it did not open
+                handle("disk")
+        ledger.now += timedelta(days=1)
+    project(ledger)
+    stream = f"alert#{alert_id('disk')}"
+    row = Row.get(stream, "alert")
+    assert len(AlertProjection().contributions(row)) > MAX_TRANSACTION_ITEMS
+    return stream
+
+
+def test_a_row_that_was_lost_with_more_counters_than_a_transaction_takes(
+    ledger: Ledger, db: InMemoryDynamoDB, long_alert: str
+) -> None:
+    ledger.create_task()
+    project(ledger)
+    (row,) = rows(db, long_alert)
+    delete("views", row)
+    delete("views", rows(db, "task#", "task")[0])
+    report = verify(ledger)
+    repair(ledger, report)
+    assert report.differences == []
+    assert differences(rows_of(db), fresh_fold(ledger)) == {}
+
+
+def test_a_row_comes_back_with_all_its_counters(
+    ledger: Ledger, db: InMemoryDynamoDB, long_alert: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for item in rows(db):
+        delete("views", item)
+    report = verify(ledger)
+    assert ("missing row", f"{long_alert} / alert") in kinds(report)
+    monkeypatch.setattr(Recount, "correct", lambda _recount, wrong: pytest.fail(f"{wrong} did not move with it"))
+    repair(ledger, report)
+    assert report.differences == []
+    assert differences(rows_of(db), fresh_fold(ledger)) == {}
+
+
+def test_more_unexplained_rows_of_a_stream_than_a_transaction_takes(ledger: Ledger, db: InMemoryDynamoDB) -> None:
+    ledger.create_task()
+    ledger.comment()
+    project(ledger)
+    (comment,) = rows(db, "task#", "comment#")
+    for number in range(130):
+        change("views", comment, sk={"S": f"{comment['sk']['S']}{number}"})
+    report = verify(ledger)
+    assert len(report.differences) == 130
+    repair(ledger, report)
+    assert report.differences == []
+    assert differences(rows_of(db), fresh_fold(ledger)) == {}
+
+
+def test_a_row_that_is_refused_is_left_and_holds_up_no_other_stream(
+    ledger: Ledger, db: InMemoryDynamoDB, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger.create_task()
+    ledger.create_task()
+    fold = TaskProjection.fold
+    refused = f"task#{min(ledger.tasks)}"
+
+    def fattened(self: TaskProjection, row: Row | None, stream: str, events: Sequence[Any]) -> Folded:
+        folded = fold(self, row, stream, events)
+        if stream == refused:
+            folded.row.detail = b"x" * MAX_ITEM_BYTES
+        return folded
+
+    monkeypatch.setattr(TaskProjection, "fold", fattened)
+    report = verify(ledger)
+
+    repair(ledger, report)
+
+    assert {one.stream for one in report.differences} == {refused}
+    left = next(one for one in report.differences if one.where == f"{refused} / task")
+    assert (left.kind, left.detail) == ("missing row", "there is none; DynamoDB refuses what should be there")
+    assert [row["pk"]["S"] for row in rows(db, "task#", "task")] == [f"1|task#{max(ledger.tasks)}"]
 
 
 def test_a_repair_that_is_outrun_begins_again(ledger: Ledger, db: InMemoryDynamoDB) -> None:

@@ -30,8 +30,9 @@ def redrive_notification(request: Request, notification_id: str) -> Answer[Notif
     row = outbox.find(parsed) if parsed else None
     if row is None:
         raise NotFoundError("There is no such notification.")
-    if row.status == Status.FAILED and row.told is None:
-        raise StateConflictError("There is nothing to send: what happened could not be read.")
+    if row.is_undecided:
+        remedy = "`opsledger notifications redrive` reads it again"
+        raise StateConflictError(f"There is nothing to send: what happened could not be read; {remedy}.")
     command = request.command_key()
     if not outbox.redrive(row, command.key if command else None):
         reason = _WHY_NOT.get(Status(row.status), "it has changed just now; look at it again")

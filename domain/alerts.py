@@ -103,6 +103,8 @@ class Alert(Value):
         first_seen: seconds since the epoch, by the source; None before the first occurrence. Likewise `last_seen`.
         opened_at: when it last opened. Likewise the others: they are of the present or last time that it was open.
         openings: how often it opened.
+        for_people: whether its source meant it for people at any time of the present or last time that it was open.
+        snoozed_at: when it was snoozed to `snoozed_until`, which tells two snoozes to the same time apart.
         recent: the ids of the monitoring events that were counted last.
         older: those before them.
         older_at: until when these were counted.
@@ -130,6 +132,8 @@ class Alert(Value):
     opened_at: datetime | None = None
     acknowledged_at: datetime | None = None
     acknowledged_by: str | None = None
+    for_people: bool = False
+    snoozed_at: datetime | None = None
     snoozed_until: datetime | None = None
     snoozed_by: str | None = None
     resolved_at: datetime | None = None
@@ -321,11 +325,12 @@ def evolve(alert: Alert | None, recorded: Recorded) -> Alert:
     return alert.model_copy(update={**changes, "updated_at": at})
 
 
-ALERTS: Decider[Alert] = Decider("alert", evolve, Alert, schema=2)
+ALERTS: Decider[Alert] = Decider("alert", evolve, Alert, schema=3)
 
 _OF_ONE_OPENING = (
     "acknowledged_at",
     "acknowledged_by",
+    "snoozed_at",
     "snoozed_until",
     "snoozed_by",
     "resolved_at",
@@ -344,7 +349,8 @@ def _changes(alert: Alert, recorded: Recorded) -> dict[str, Any]:
         case AlertNoticed():
             changes = _noticed(alert, event)
         case AlertRecurred():
-            changes = {"face": event.face or alert.face}
+            face = event.face or alert.face
+            changes = {"face": face, "for_people": alert.for_people or not face.quiet}
         case AlertSeverityChanged():
             changes = {"severity": event.new, "worst": max(alert.worst, event.new)}
         case AlertResolved():
@@ -378,7 +384,7 @@ def _by_people(alert: Alert, recorded: Recorded) -> dict[str, Any]:
         case AlertAcknowledged():
             return {"acknowledged_at": recorded.at, "acknowledged_by": recorded.by}
         case AlertSnoozed(until=until):
-            return {"snoozed_until": until, "snoozed_by": recorded.by}
+            return {"snoozed_at": recorded.at, "snoozed_until": until, "snoozed_by": recorded.by}
         case AlertTaskLinked(task_id=task_id):
             return {"task_ids": (*alert.task_ids, task_id)}
     raise ValueError(f"an alert does not know the event {recorded.event.name}")
@@ -392,6 +398,7 @@ def _opened_again(alert: Alert, event: AlertOpened | AlertReopened, at: datetime
         "severity": event.severity,
         "worst": event.severity,
         "config": event.config,
+        "for_people": not event.face.quiet,
         "openings": alert.openings + 1,
         "opened_at": at,
         "waiting": (),

@@ -58,12 +58,14 @@ class Terms(Value):
         severity: of what is told, 0 to 5; None for what has none.
         open_at: at this time the alert must still be open, since the same opening.
         snoozed_until: the end of the snooze that this is told at.
+        snoozed_at: when people asked for that snooze; None in what was kept before this was noted.
         timezone: of the quiet hours.
     """
 
     severity: int | None = None
     open_at: datetime | None = None
     snoozed_until: datetime | None = None
+    snoozed_at: datetime | None = None
     quiet_hours: QuietHours | None = None
     timezone: str = "UTC"
 
@@ -107,8 +109,11 @@ def decide(what: Happening, config: MonitoringConfig, now: datetime) -> tuple[De
     if _was_never_told_to_open(rule, what):
         minutes = rule.only_if_open_after_minutes
         return (_suppressed(config, rule, f"it was open for less than {minutes} minutes, so nobody knows of it"),)
+    terms = _terms(rule, what, config)
+    if _is_told_to_open_later(rule, what, terms):
+        return (_suppressed(config, rule, "that it opened is told after the snooze, and says the same"),)
     channels = rule.channels or (config.global_settings.default_channel,)
-    return tuple(_decision(rule, channel, what, config, now) for channel in channels)
+    return tuple(_decision(rule, channel, what, terms, config, now) for channel in channels)
 
 
 def due(
@@ -134,7 +139,9 @@ def _never(what: Happening) -> str | None:
     alert = what.alert
     if alert is None:
         return None
-    if alert.face.quiet:
+    # Who was told of it is to learn of its end, although its source has muted it since.
+    is_known_end = isinstance(what.told, AlertTold) and what.told.transition is AlertNews.RESOLVED and alert.for_people
+    if alert.face.quiet and not is_known_end:
         return f"not meant for people: {alert.face.quiet}"
     if what.snoozed_until is None and is_snoozed(alert, what.at):
         return f"snoozed until {alert.snoozed_until:%Y-%m-%d %H:%M} UTC"
@@ -167,16 +174,31 @@ def _suppressed(config: MonitoringConfig, rule: NotificationRule | None, reason:
     )
 
 
-def _decision(
-    rule: NotificationRule, channel: str, what: Happening, config: MonitoringConfig, now: datetime
-) -> Decision:
-    terms = Terms(
+def _terms(rule: NotificationRule, what: Happening, config: MonitoringConfig) -> Terms:
+    return Terms(
         severity=what.facts.severity,
         open_at=_open_at(rule, what),
         snoozed_until=what.snoozed_until,
+        snoozed_at=what.at if what.snoozed_until else None,
         quiet_hours=rule.quiet_hours,
         timezone=config.global_settings.timezone,
     )
+
+
+def _is_told_to_open_later(rule: NotificationRule, what: Happening, terms: Terms) -> bool:
+    """Whether the opening itself is held until a snooze has ended: nothing is to be told at that end then."""
+    alert, ends_at = what.alert, what.snoozed_until
+    if alert is None or ends_at is None or alert.opened_at is None:
+        return False
+    at = terms.open_at or alert.opened_at
+    # By the worst severity: rather twice than never.
+    at = _quiet_until(terms.model_copy(update={"severity": alert.worst}), at) or at
+    return ends_at <= (_window_end(at, rule.group_within_minutes) if rule.group_within_minutes else at)
+
+
+def _decision(  # noqa: PLR0917 - what is told, by which rule and on which terms, where and when
+    rule: NotificationRule, channel: str, what: Happening, terms: Terms, config: MonitoringConfig, now: datetime
+) -> Decision:
     until, reason, group = now, f"the rule tells of {_words(what.told)}", None
     if terms.snoozed_until is not None and terms.snoozed_until > until:
         until, reason = terms.snoozed_until, "the snooze ends; told if it is still open"
@@ -215,7 +237,8 @@ def _outdated(told: Told, terms: Terms, alert: Alert | None, now: datetime, then
     """Why nobody is told any more."""
     if not isinstance(told, AlertTold) or alert is None or then is None:
         return None
-    if terms.snoozed_until is not None and alert.snoozed_until != terms.snoozed_until:
+    snoozed = (alert.snoozed_until, alert.snoozed_at if terms.snoozed_at else None)
+    if terms.snoozed_until is not None and snoozed != (terms.snoozed_until, terms.snoozed_at):
         return "snoozed to another time meanwhile, or opened again"
     if is_snoozed(alert, now):
         return f"snoozed until {alert.snoozed_until:%Y-%m-%d %H:%M} UTC"

@@ -11,6 +11,7 @@ It is not a view and never rebuilt: a decision is taken once. States:
                sending -> failed      refused for good
                sending -> unconfigured   the channel has no webhook
     failed, unconfigured -> decided   redriven by a person
+    failed, and tells nothing         what happened could not be read; gives way to the decision once it can be
 
 Keys: `month#shard` / `commit id#place#channel`. A commit's id is a UUIDv7, so that a row's key follows from what it is
 about, rows stand in order of time, and listing newest first needs no index.
@@ -175,6 +176,11 @@ class Notification(Model):
     def key(self) -> NotificationId:
         return NotificationId.parse(self.id)
 
+    @property
+    def is_undecided(self) -> bool:
+        """Whether what happened could not be read, so that nothing was decided."""
+        return self.status == Status.FAILED and self.told is None
+
 
 class Move(NamedTuple):
     """A change of a row that happens only while it is as it was read."""
@@ -220,16 +226,20 @@ def decided(commit_id: str) -> list[Notification]:
 def keep(rows: Sequence[Notification]) -> bool:
     """Keep the decisions on one domain event, all or none. Returns whether they are kept: False if there are some.
 
+    They take the place of a row that says that it could not be decided.
+
     Raises:
         TransactWriteError: likewise PutError; a fault, or another transaction that wants to keep them and may yet fail.
     """
+    undecided = (Notification.status == Status.FAILED) & Notification.told.does_not_exist()
+    free = Notification.pk.does_not_exist() | undecided
     try:
         if len(rows) == 1:
-            rows[0].save(condition=Notification.pk.does_not_exist())
+            rows[0].save(condition=free)
         else:
             with TransactWrite(connection=_connection()) as transaction:
                 for row in rows:
-                    transaction.save(row, condition=Notification.pk.does_not_exist())
+                    transaction.save(row, condition=free)
     except PutError as error:
         if error.cause_response_code != "ConditionalCheckFailedException":
             raise

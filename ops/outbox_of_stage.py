@@ -5,8 +5,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from domain.notification_shape import NotificationShown, Status
-from ops import views_of_stage
+from ops import functions, views_of_stage
 from ops.aws import SessionConfig
+from ops.errors import OpsError
 
 if TYPE_CHECKING:
     from infra.outbox import Notification
@@ -45,6 +46,8 @@ def failed(config: SessionConfig) -> list[str]:
 def redrive(config: SessionConfig, ids: Iterable[str]) -> Iterator[Redriven]:
     """Send notifications once more that were given up, or whose channel had no webhook.
 
+    What could not be read is decided now, with the code that is deployed, and sent if anybody is to be told.
+
     Raises:
         OpsError: the stage is not deployed.
     """
@@ -58,13 +61,23 @@ def redrive(config: SessionConfig, ids: Iterable[str]) -> Iterator[Redriven]:
             row = None
         if row is None:
             yield Redriven(one, "there is no such notification")
-        elif row.status == Status.FAILED and row.told is None:
-            yield Redriven(one, "what happened could not be read, so there is nothing to send")
+        elif row.is_undecided:
+            yield Redriven(one, _decide_again(config, row))
         elif outbox.redrive(row):
             delivery_queue.enqueue([one])
             yield Redriven(one)
         else:
             yield Redriven(one, f"it was not given up: it is {row.status}")
+
+
+def _decide_again(config: SessionConfig, row: "Notification") -> str | None:
+    """Have the notifier decide on what it could not read. Returns why that is not done."""
+    named = {"stream": row.stream, "commit": row.key.commit_id}
+    try:
+        error = functions.invoke(config, f"{config.stack_name}-notifier", {"redrive": named})
+    except OpsError as failure:  # it must not hold up the others
+        return str(failure)
+    return f"what happened still cannot be read ({error})" if error else None
 
 
 def _all() -> "Iterator[Notification]":

@@ -99,6 +99,8 @@ def _of_alert(store: EventStore, commit: Commit, config: MonitoringConfig) -> It
         news = _NEWS.get(type(event))
         if news is None or (isinstance(event, AlertSeverityChanged) and event.new < event.old):
             continue
+        if news is AlertNews.RECURRED and alert.state is not AlertState.OPEN:
+            continue  # it came late: what it tells of is over
         seen: Seen | None = getattr(event, "seen", None)
         ids = seen.ids if seen else alert.recent
         event_id = ids[-1] if ids else None

@@ -43,17 +43,37 @@ _DAY = 86_400
 logger = Logger()
 
 
-def handler(event: dict[str, Any], context: object) -> None:  # noqa: ARG001
-    """Lambda entry point, fed by the Kinesis data stream."""
+def handler(event: dict[str, Any], context: object) -> str | None:  # noqa: ARG001
+    """Lambda entry point, fed by the Kinesis data stream; an operator may name a commit instead, as `redrive`."""
+    if "redrive" in event:
+        problem = _decide_again(event["redrive"]["stream"], event["redrive"]["commit"])
+        report()
+        return problem
     commits = list(_commits(event))
-    decisions = sum(_decide(commit) for commit in commits if commit.stream.partition("#")[0] in _TOLD)
+    decisions = sum(len(_decide(commit)) for commit in commits if commit.stream.partition("#")[0] in _TOLD)
     hear("notifier", commits)
     report()
     logger.info("decided", extra={"records": len(event["Records"]), "decisions": decisions})
+    return None
 
 
-def _decide(commit: Commit) -> int:
-    """Decide on what happened in a commit. Returns how many decisions there are.
+def _decide_again(stream: str, commit_id: str) -> str | None:
+    """Decide on what could not be read before. Returns why it still cannot be."""
+    commit = next((commit for commit in _store().load_back(stream) if commit.id == commit_id), None)
+    if commit is None:
+        return "it is not in the ledger"
+    for row in _decide(commit):
+        if row.is_undecided:
+            return row.error
+    for row in outbox.decided(commit_id):
+        if row.is_undecided:  # no decision has its place
+            row.status, row.error, row.reason = Status.SUPPRESSED, None, "it could be read later, and was decided then"
+            outbox.keep([row])
+    return None
+
+
+def _decide(commit: Commit) -> list[Notification]:
+    """Decide on what happened in a commit. Returns the decisions that stand.
 
     Raises:
         Exception: a fault of the infrastructure, or the config cannot be read: the batch is delivered again.
@@ -69,7 +89,7 @@ def _decide(commit: Commit) -> int:
     kept = _kept(commit, rows)
     # One that was tried has reached the queue, which brings it back when Slack wants it and not before.
     enqueue([row.id for row in kept if row.status == Status.DECIDED and not row.attempts])
-    return len(kept)
+    return kept
 
 
 def _rows(commit: Commit, config: MonitoringConfig) -> list[Notification]:
@@ -88,15 +108,17 @@ def _kept(commit: Commit, rows: Iterable[Notification]) -> list[Notification]:
     rows = list(rows)
     if not rows:
         return []
-    stand = outbox.decided(commit.id)
+    before = outbox.decided(commit.id)
+    stand = [row for row in before if not row.is_undecided]
+    if stand and rows[0].is_undecided:  # whoever decided could read it
+        return stand
     known = {row.key.place for row in stand}
     for place, of_event in groupby(rows, key=lambda row: row.key.place):
         group = list(of_event)
         if place not in known and outbox.keep(group):
             stand += group
-            for row in group:
-                if row.status == Status.FAILED:
-                    metrics.notification_failed()
+            if group[0].is_undecided and not before:
+                metrics.notification_failed()
     return stand
 
 

@@ -12,8 +12,8 @@ from domain.sources import console
 from domain.sources.facts import Facts
 from domain.sources.fingerprint import fingerprint
 from domain.sources.mapping import State
-from domain.sources.moments import milliseconds
-from domain.sources.reading import flag, instant, items, optional, tags, text
+from domain.sources.moments import milliseconds, moment
+from domain.sources.reading import SHOWN, flag, instant, items, optional, tags, text
 
 if TYPE_CHECKING:
     from domain.sources.envelope import Envelope
@@ -74,7 +74,7 @@ def _facts(envelope: "Envelope", severity: int) -> Facts:
     copy = flag(detail, "backupEvent") and communication(detail, envelope.account) is None
     return Facts(
         title=f"{service} {code}" if service else code,
-        text="\n\n".join(filter(None, (_description(detail), _page(detail)))) or None,
+        text="\n\n".join(filter(None, (_change_times(detail), _description(detail), _page(detail)))) or None,
         account=account,
         region=optional(detail, "eventRegion"),
         resource=(affected and optional(affected, "entityValue"))
@@ -114,6 +114,24 @@ def _starts_soon(envelope: "Envelope") -> bool:
     sent = milliseconds(envelope.time) if envelope.time else updated
     ended = (optional(detail, "statusCode") or "").lower() in _ENDED
     return start is not None and sent is not None and not ended and start - sent <= _NEAR
+
+
+def _change_times(detail: Mapping[str, Any]) -> str | None:
+    """When a change begins and ends, to which its description refers without naming it."""
+    if optional(detail, "eventTypeCategory") not in _CHANGES:
+        return None
+    start, end = _time(detail, "startTime"), _time(detail, "endTime")
+    told = [f"Starts {start}." if start else None, f"Ends {end}." if end and end != start else None]
+    return " ".join(filter(None, told)) or None
+
+
+def _time(detail: Mapping[str, Any], name: str) -> str | None:
+    """A time for people to read; what is none as it stands there."""
+    found = detail.get(name)
+    if not isinstance(found, str):
+        return None
+    when = moment(found)
+    return f"{when:%Y-%m-%d %H:%M} UTC" if when else " ".join(found.split())[:SHOWN]
 
 
 def _description(detail: Mapping[str, Any]) -> str | None:

@@ -159,7 +159,7 @@ class History:
 def _uuid7(at: datetime) -> str:
     """A UUIDv7 of a given time: 48 bits of milliseconds, then the version, then chance (RFC 9562, section 5.7)."""
     chance = uuid.uuid4().int & ((1 << 76) - 1)
-    return str(uuid.UUID(int=(int(at.timestamp() * 1000) << 80) | (7 << 76) | chance))
+    return str(uuid.UUID(int=(round(at.timestamp() * 1000) << 80) | (7 << 76) | chance))
 
 
 def mapped(**facts: Any) -> MappedEvent:

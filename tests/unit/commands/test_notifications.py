@@ -75,7 +75,9 @@ def test_anything_else_is_left_alone_with_words(desk: Desk, status: Status) -> N
 
 def test_what_could_not_be_read_is_not_sent(desk: Desk) -> None:
     desk.keep(told=None)
-    assert desk.redrive().status == 409
+    answered = desk.redrive()
+    assert answered.status == 409
+    assert "`opsledger notifications redrive` reads it again" in answered.body["detail"]
     assert desk.queued == []
 
 

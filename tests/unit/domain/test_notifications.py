@@ -353,14 +353,46 @@ def test_the_end_of_a_snooze_is_told_to_those_who_learn_of_openings_if_it_is_sti
     assert (decision.outcome, decision.until, decision.rule) == (Outcome.HOLD, until, "o")
     terms = decision.terms
     assert terms is not None
-    assert due(what.told, terms, an_alert(snoozed_until=until), until) is None
+    assert due(what.told, terms, an_alert(snoozed_until=until, snoozed_at=NOW), until) is None
     gone = {
-        "over": an_alert(snoozed_until=until, state=AlertState.RESOLVED, resolved_at=NOW),
-        "snoozed again": an_alert(snoozed_until=until + minutes(1)),
+        "over": an_alert(snoozed_until=until, snoozed_at=NOW, state=AlertState.RESOLVED, resolved_at=NOW),
+        "snoozed again": an_alert(snoozed_until=until + minutes(1), snoozed_at=NOW),
+        "snoozed to another time and back": an_alert(snoozed_until=until, snoozed_at=NOW + minutes(1)),
         "opened again": an_alert(openings=2),
     }
     for why, alert in gone.items():
         assert outcome(due(what.told, terms, alert, until)) is Outcome.SUPPRESS, why
+
+
+def test_what_was_held_before_the_time_of_a_snooze_was_noted_goes_by_its_end() -> None:
+    until = NOW + minutes(60)
+    terms = Terms.model_validate_json('{"snoozed_until": "2026-03-02T13:00:00Z"}')
+    assert due(snoozed(until).told, terms, an_alert(snoozed_until=until, snoozed_at=NOW), until) is None
+
+
+@pytest.mark.parametrize(
+    ("held", "until"),
+    [
+        ({"only_if_open_after_minutes": 60}, 60),
+        ({"group_within_minutes": 60}, 60),
+        ({"quiet_hours": QuietHours.model_validate({"from": "11:00", "to": "12:30"})}, 30),
+    ],
+)
+def test_the_end_of_a_snooze_is_not_told_if_the_opening_itself_is_told_only_then(
+    held: dict[str, Any], until: int
+) -> None:
+    rules = config(rule(**held))
+    assert only(decide(snoozed(NOW + minutes(until)), rules, NOW)).outcome is Outcome.SUPPRESS
+    assert only(decide(snoozed(NOW + minutes(until + 1)), rules, NOW)).outcome is Outcome.HOLD
+
+
+def test_the_end_of_a_snooze_is_told_if_the_alert_was_once_too_severe_for_quiet_hours() -> None:
+    hours = QuietHours.model_validate({"from": "11:00", "to": "12:30", "except_min_severity": 4})
+    rules, what = config(rule(quiet_hours=hours)), snoozed(NOW + minutes(10))
+    assert what.alert is not None
+    assert only(decide(what, rules, NOW)).outcome is Outcome.SUPPRESS
+    severe = what.model_copy(update={"alert": what.alert.model_copy(update={"worst": 4})})
+    assert only(decide(severe, rules, NOW)).outcome is Outcome.HOLD
 
 
 def test_the_end_of_a_snooze_is_not_told_where_openings_are_not() -> None:

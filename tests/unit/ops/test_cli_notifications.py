@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 
 from infra import delivery_queue, outbox
 from infra.outbox import NotificationId, Status
-from ops import cli, cli_notifications, terminal, views_of_stage
+from ops import cli, cli_notifications, functions, terminal, views_of_stage
 from ops.aws import SessionConfig
+from ops.errors import OpsError
 from tests.in_memory import deployed
 from tests.in_memory.dynamodb import InMemoryDynamoDB
 
@@ -89,14 +90,35 @@ def test_all_that_failed_are_and_nothing_else(queued: list[str]) -> None:
     assert "None was given up." in told
 
 
-def test_what_cannot_be_sent_is_told_and_holds_up_no_other(queued: list[str]) -> None:
+def test_what_cannot_be_sent_is_told_and_holds_up_no_other(queued: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(functions, "invoke", lambda *_: "ValueError: no json")
     sent, unreadable, good = keep(1, Status.SENT), keep(2, Status.FAILED, told=None), keep(3, Status.FAILED)
     code, told = run("redrive", sent, unreadable, "nonsense", good)
     assert code == 1
     assert queued == [good]
     assert "it was not given up: it is sent" in told
-    assert "could not be read" in told
+    assert "what happened still cannot be read (ValueError: no json)" in told
     assert "nonsense: there is no such notification" in told
+
+
+def test_what_could_not_be_read_is_decided_by_the_notifier_as_it_is_deployed(monkeypatch: pytest.MonkeyPatch) -> None:
+    unreadable, asked = keep(1, Status.FAILED, told=None), []
+    monkeypatch.setattr(functions, "invoke", lambda _config, *more: asked.append(more))
+    code, told = run("redrive", "--all-failed")
+    assert (code, "on its way" in told) == (0, True)
+    named = {"stream": "alert#a", "commit": NotificationId.parse(unreadable).commit_id}
+    assert asked == [("opsledger-local-notifier", {"redrive": named})]
+
+
+def test_a_notifier_that_fails_holds_up_no_other(queued: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def invoke(*_: object) -> None:
+        raise OpsError("the function notifier failed")
+
+    monkeypatch.setattr(functions, "invoke", invoke)
+    unreadable, good = keep(1, Status.FAILED, told=None), keep(2, Status.FAILED)
+    code, told = run("redrive", unreadable, good)
+    assert (code, queued) == (1, [good])
+    assert "the function notifier failed" in told
 
 
 @pytest.mark.parametrize("arguments", [[], ["--all-failed", "x"]])

@@ -2,6 +2,8 @@
 
 import traceback
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pytest
@@ -11,11 +13,13 @@ from pynamodb.exceptions import TransactWriteError
 
 from domain.alerts import (
     AlertAcknowledged,
+    AlertNoticed,
     AlertRecurred,
     AlertReopened,
     AlertResolved,
     AlertSeverityChanged,
     AlertSnoozed,
+    AlertSurfaced,
     Ending,
     Face,
     Seen,
@@ -30,7 +34,7 @@ from infra.delivery_rate import turn
 from infra.outbox import Notification, Status
 from infra.settings import SWEEP_SECONDS
 from infra.webhooks import Delivery
-from projections import sender, sweeper
+from projections import facts, notifier, sender, sweeper
 from projections.messages import NothingToTellError, told_of
 from tests.in_memory import deployed
 from tests.in_memory.dynamodb import InMemoryDynamoDB
@@ -38,6 +42,8 @@ from tests.in_memory.faults import CrashError, Fault, at_request
 from tests.unit.projections.telling import Telling, later, rule
 
 RESOLVED = AlertResolved(ending=Ending.SOURCE)
+
+OlderRelease = Callable[[], AbstractContextManager[None]]
 
 
 @pytest.fixture
@@ -114,6 +120,45 @@ def test_the_end_of_what_opened_again_less_severely_is_not_told_for_nobody_knows
     world.hear(world.opened(severity=4), world.happens("a", RESOLVED))
     world.hear(world.happens("a", reopened(world)), world.happens("a", RESOLVED))
     assert world.statuses() == ["decided", "decided", "suppressed", "suppressed"]
+
+
+def test_the_end_is_told_to_those_who_know_of_the_problem_although_its_source_has_muted_it_since(
+    world: Telling,
+) -> None:
+    muted = Face(source="aws.cloudwatch", detail_type="x", title="a is broken", quiet="muted by AWS")
+    shown = muted.model_copy(update={"quiet": None})
+    again = recurrence("2-x").model_copy(update={"face": muted})
+    commits = [
+        world.opened(),
+        world.happens("a", recurrence().model_copy(update={"face": muted}), RESOLVED),
+        world.opened("never", quiet="muted by AWS"),
+        world.happens("never", RESOLVED),
+        world.opened("for a time", quiet="muted by AWS"),
+        world.happens("for a time", recurrence().model_copy(update={"face": shown}), AlertSurfaced(), again, RESOLVED),
+        world.happens("for a time", reopened(world).model_copy(update={"face": muted, "severity": 3}), RESOLVED),
+    ]
+    world.hear(*commits)
+    ends = [(row.stream, row.status) for row in world.rows() if row.about == "resolved"]
+    assert ends == [
+        ("alert#a", "decided"),
+        ("alert#never", "suppressed"),
+        ("alert#for a time", "decided"),
+        ("alert#for a time", "suppressed"),
+    ]
+
+
+def test_a_late_older_occurrence_of_what_is_over_or_never_opened_is_not_told(world: Telling) -> None:
+    world.configure(rule())
+    seen = Seen(ids=("2-x",), count=0, first=1, last=1, order=2, rank=0)
+    face = Face(source="aws.cloudwatch", detail_type="x", title="b is well")
+    world.hear(
+        world.opened(),
+        world.happens("a", RESOLVED),
+        world.happens("a", recurrence("1-late")),
+        world.happens("b", AlertNoticed(fingerprint="b", seen=seen, face=face)),
+        world.happens("b", recurrence("1-late")),
+    )
+    assert [(row.stream, row.about) for row in world.rows()] == [("alert#a", "opened"), ("alert#a", "resolved")]
 
 
 def test_each_event_is_told_with_the_alert_as_it_was_then(world: Telling) -> None:
@@ -417,6 +462,23 @@ def test_a_snooze_that_is_made_longer_is_told_at_its_last_end_only(world: Tellin
     world.pass_time(10)
     assert [row.status for row in world.rows()] == ["sent", "suppressed", "sent"]
     assert world.posted_at[1] >= world.posted_at[0] + 1200
+
+
+def test_a_snooze_that_is_set_back_to_an_earlier_time_is_told_once_at_its_end(world: Telling) -> None:
+    first, second = later(world, 10), later(world, 20)
+    world.hear(world.opened(), *(world.happens("a", AlertSnoozed(until=until)) for until in (first, second, first)))
+    world.pass_time(30)
+    assert world.statuses() == ["sent", "suppressed", "suppressed", "sent"]
+
+
+def test_an_opening_that_is_held_beyond_a_snooze_is_told_alone(world: Telling) -> None:
+    world.configure(rule(only_if_open_after_minutes=60))
+    world.hear(world.opened())
+    world.pass_time(5)
+    world.hear(world.happens("a", AlertSnoozed(until=later(world, 15))))
+    world.pass_time(60)
+    assert [(row.about, row.status) for row in world.rows()] == [("opened", "sent"), ("still_open", "suppressed")]
+    assert len(world.posted) == 1
 
 
 def test_what_comes_within_a_window_is_told_in_one_message(world: Telling) -> None:
@@ -727,6 +789,82 @@ def test_what_cannot_be_decided_sets_off_the_alarm_once(world: Telling, capsys: 
     world.hear(unreadable)
     assert world.statuses() == ["failed"]
     assert capsys.readouterr().out.count('"NotificationsFailed":[1.0]') == 1
+
+
+@pytest.fixture
+def older_release(monkeypatch: pytest.MonkeyPatch) -> OlderRelease:
+    """What happens inside meets a notifier that does not know the newest events yet."""
+
+    def unreadable(*_: object) -> Any:
+        raise UnreadableEventError("alert.opened 2")
+
+    @contextmanager
+    def deployed() -> Iterator[None]:
+        with monkeypatch.context() as patched:
+            patched.setattr(facts, "happenings", unreadable)
+            yield
+
+    return deployed
+
+
+def redriven(row: Notification) -> str | None:
+    return notifier.handler({"redrive": {"stream": row.stream, "commit": row.key.commit_id}}, None)
+
+
+@pytest.mark.parametrize("channels", [("default",), ("pager",), ("default", "pager")])
+@pytest.mark.parametrize("by_replay", [False, True])
+def test_what_could_not_be_decided_is_decided_once_it_can_be_read(
+    world: Telling,
+    older_release: OlderRelease,
+    channels: tuple[str, ...],
+    by_replay: bool,  # noqa: FBT001
+) -> None:
+    world.configure(rule(channels=channels))
+    opened = world.opened()
+    with older_release():
+        world.hear(opened)
+        (row,) = world.rows()
+        assert redriven(row) == "UnreadableEventError: alert.opened 2"
+    if by_replay:
+        world.hear(opened)
+    assert redriven(row) is None
+    assert redriven(row) is None
+    world.hear(opened)
+    world.deliver()
+    told = {row.channel: row.status for row in world.rows()}
+    assert told == {"default": "suppressed", **dict.fromkeys(channels, "sent")}
+    assert len(world.posted) == len(channels)
+
+
+def test_what_could_not_be_decided_and_tells_nobody_anything_is_given_up_no_more(
+    world: Telling, older_release: OlderRelease
+) -> None:
+    world.hear(world.opened(), world.happens("a", RESOLVED))
+    late = world.happens("a", recurrence("1-late"))
+    with older_release():
+        world.hear(late)
+    assert world.statuses() == ["decided", "decided", "failed"]
+    assert redriven(world.rows()[-1]) is None
+    (_, _, row) = world.rows()
+    assert (row.status, row.reason) == ("suppressed", "it could be read later, and was decided then")
+    assert not row.error
+
+
+def test_a_decision_stands_although_an_older_release_meets_the_commit_again(
+    world: Telling, older_release: OlderRelease
+) -> None:
+    world.opened()
+    over = world.happens("a", AlertAcknowledged(), RESOLVED)
+    world.hear(over)
+    with older_release():
+        world.hear(over)
+    world.deliver()
+    assert world.statuses() == ["sent"]
+
+
+def test_what_is_not_in_the_ledger_cannot_be_decided(world: Telling) -> None:
+    world.opened()
+    assert notifier.handler({"redrive": {"stream": "alert#a", "commit": "x"}}, None) == "it is not in the ledger"
 
 
 def test_a_config_that_cannot_be_read_brings_the_batch_back_and_fails_nothing(world: Telling) -> None:

@@ -122,9 +122,38 @@ def test_title_and_text(mapped: Mapped) -> None:
     assert "\n\nStop and start them" in event.text
     german = {"language": "de_DE", "latestDescription": "Alles gut."}
     english = {"language": "en_US", "latestDescription": "All well."}
-    assert mapped("health", {"detail.eventDescription": [german, english]}).text == "All well."
-    assert mapped("health", {"detail.eventDescription": [german]}).text == "Alles gut."
-    assert mapped("health", {"detail.eventDescription": []}).text is None
+    issue = {"detail.eventTypeCategory": "issue"}
+    assert mapped("health", {**issue, "detail.eventDescription": [german, english]}).text == "All well."
+    assert mapped("health", {**issue, "detail.eventDescription": [german]}).text == "Alles gut."
+    assert mapped("health", {**issue, "detail.eventDescription": []}).text is None
+
+
+@pytest.mark.parametrize("category", ["scheduledChange", "plannedChange"])
+@pytest.mark.parametrize(
+    ("start", "end", "told"),
+    [
+        ("Sat, 4 Apr 2026 14:00:00 GMT", "2026-04-04T16:30:00Z", "2026-04-04 14:00 UTC. Ends 2026-04-04 16:30 UTC"),
+        ("Sat, 4 Apr 2026 14:00:00 GMT", "Sat, 4 Apr 2026 14:00:00 GMT", "2026-04-04 14:00 UTC"),
+        ("2026-04-04T16:00:00+02:00", ..., "2026-04-04 14:00 UTC"),
+        ("2026-04-04T14:00Z", "", "2026-04-04T14:00Z"),
+        ("when it\n suits", 7, "when it suits"),
+        ("x" * 5000, None, "x" * 200),
+    ],
+)
+def test_the_text_of_a_change_begins_with_its_times(
+    mapped: Mapped, category: str, start: str, end: Any, told: str
+) -> None:
+    times = {"detail.startTime": start, "detail.endTime": end}
+    event = mapped("health", {"detail.eventTypeCategory": category, **times})
+    assert (event.text or "").startswith(f"Starts {told}.\n\nOne or more of your instances")
+    assert event.unmapped == ()
+
+
+def test_a_change_without_times_tells_none(mapped: Mapped) -> None:
+    event = mapped("health", {"detail.startTime": ..., "detail.endTime": ...})
+    assert (event.text or "").startswith("One or more of your instances")
+    only_end = mapped("health", {"detail.startTime": ...})
+    assert (only_end.text or "").startswith("Ends 2026-03-26 14:00 UTC.\n\nOne")
 
 
 @pytest.mark.parametrize(("backup", "copy"), [("true", True), (True, True), ("false", False), (..., False)])

@@ -35,7 +35,7 @@ def make_due_report(store: EventStore, at: datetime) -> str:
     """Make the last report whose time is over, unless it is there or the views have not caught up with its end.
 
     What is counted may be moments later in the views than in the ledger, so this waits until the projector has heard a
-    heartbeat that was sent well after that end.
+    heartbeat that was sent well after that end, and none before it is missing: a shard of its stream may be stuck.
 
     Args:
         at: now, UTC.
@@ -62,8 +62,9 @@ def _report(store: EventStore, day: date) -> Report | None:
 
 
 def _have_caught_up(window: Window) -> bool:
-    heard = (lag.heard_at for lag in heartbeats.lags() if lag.consumer == "projector")
-    return any(at >= window.ends_at.timestamp() + REPORT_SETTLE_SECONDS for at in heard)
+    settled_at = window.ends_at.timestamp() + REPORT_SETTLE_SECONDS
+    lags = (lag for lag in heartbeats.lags() if lag.consumer == "projector")
+    return any(lag.heard_at >= settled_at and lag.missing_since is None for lag in lags)
 
 
 @cache

@@ -127,11 +127,19 @@ def present(max_age: float = GENERATIONS_CACHE_SECONDS) -> Generations:
     return _seen[1]
 
 
+_FEW = 25
+"""Marks that the projector reads before each batch, whether or not they are of its streams: two read units or so."""
+
+
 class Bearings(NamedTuple):
-    """What the projector has to know before it moves anything: the generations, and the parked streams by them."""
+    """What the projector has to know before it moves anything.
+
+    Attributes:
+        parked: the parked streams, each with its generation; None if they are too many to be read for each batch.
+    """
 
     generations: Generations
-    parked: AbstractSet[tuple[int, str]]
+    parked: AbstractSet[tuple[int, str]] | None
 
 
 def bearings() -> Bearings:
@@ -139,14 +147,15 @@ def bearings() -> Bearings:
     global _seen  # noqa: PLW0603
     asked = time.monotonic()
     found, parked = Generations(), set()
-    for mark in Mark.query(STATE, consistent_read=True):
+    noted = list(Mark.query(STATE, consistent_read=True, limit=_FEW))
+    for mark in noted:
         stream = as_parked(mark)
         if stream:
             parked.add((stream.generation, stream.stream))
-        elif mark.sk == POINTER[1]:
+        elif mark.sk == POINTER[1]:  # which comes first
             found = Generations.model_validate_json(mark.data)
     _seen = (asked, found)
-    return Bearings(found, parked)
+    return Bearings(found, parked if len(noted) < _FEW else None)
 
 
 def forget() -> None:

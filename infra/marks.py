@@ -18,7 +18,7 @@ from infra.patience import write
 from infra.pynamodb_session import Model
 
 STATE = "projections"
-"""The partition that the projector reads before each batch: the pointer to the generations, and the parked streams."""
+"""The partition of the pointer to the generations, and after it, of the parked streams."""
 
 NOTE_SHARDS = 8
 MAX_ERROR_CHARACTERS = 1_000
@@ -114,6 +114,12 @@ def find_parked(generation: int, stream: str) -> Parked | None:
         return as_parked(Mark.get(STATE, f"{_PARKED}{generation}#{stream}", consistent_read=True))
     except Mark.DoesNotExist:
         return None
+
+
+def parked_among(places: Iterable[tuple[int, str]]) -> list[Parked]:
+    """Those that are parked among streams, each with a generation; strongly consistent. A call per 100 streams."""
+    keys = [(STATE, f"{_PARKED}{generation}#{stream}") for generation, stream in places]
+    return [stream for stream in map(as_parked, Mark.batch_get(keys, consistent_read=True)) if stream]
 
 
 def parked() -> list[Parked]:

@@ -78,7 +78,8 @@ class SessionConfig:
 
         # An empty dictionary also keeps the environment's proxy out of calls to this machine.
         options: dict[str, Any] = {"proxies": {}} if self.is_local else {}
-        config = Config(retries={"mode": "standard", "max_attempts": 5}, **options)
+        # Longer than a function that is called may take, so that its own time-out is told and it is not called again.
+        config = Config(retries={"mode": "standard", "max_attempts": 5}, read_timeout=90, **options)
         try:
             # The service's name is no literal here, which the stubs ask for.
             return self.session().client(service, endpoint_url=self.endpoint_url, config=config)  # type: ignore[call-overload]

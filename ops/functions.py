@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from ops.aws import SessionConfig
+from ops.aws import SessionConfig, as_ops_error
 from ops.errors import OpsError
 
 
@@ -14,9 +14,14 @@ def invoke(config: SessionConfig, function: str, payload: Any) -> Any:
         function: its name or ARN.
 
     Raises:
-        OpsError: it failed.
+        OpsError: it failed, or could not be called.
     """
-    answer = config.client("lambda").invoke(FunctionName=function, Payload=json.dumps(payload).encode())
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+    try:
+        answer = config.client("lambda").invoke(FunctionName=function, Payload=json.dumps(payload).encode())
+    except (BotoCoreError, ClientError) as error:
+        raise as_ops_error(error) from error
     told = json.loads(answer["Payload"].read() or b"null")
     if "FunctionError" in answer:
         reason = told.get("errorMessage") if isinstance(told, dict) else None

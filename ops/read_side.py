@@ -1,11 +1,12 @@
 """The read side of a stage as an operator sees it: its lag, its parked streams, and going on with these."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ops import functions, stack
 from ops.aws import SessionConfig, as_ops_error
+from ops.errors import OpsError
 
 if TYPE_CHECKING:
     from infra.marks import Mark
@@ -83,18 +84,27 @@ def redrive(config: SessionConfig, streams: Iterable[str]) -> Iterator[Redriven]
     """Have the projector go on with streams from the events table, with the code that is deployed.
 
     Raises:
-        OpsError: the function failed; streams that were not given yet are as they were.
+        OpsError: the function failed for some. It is raised when the others are done, and names those that are left.
     """
     remaining = iter(dict.fromkeys(streams))
+    left: list[str] = []
+    failures: list[OpsError] = []
     while some := list(islice(remaining, STREAMS_TOGETHER)):
-        done = functions.invoke(config, f"{config.stack_name}-projector", {"redrive": some})
-        yield from (Redriven(stream, **of_stream) for stream, of_stream in done.items())
+        try:
+            done = functions.invoke(config, f"{config.stack_name}-projector", {"redrive": some})
+        except OpsError as error:
+            left += some
+            failures.append(error)
+        else:
+            yield from (Redriven(stream, **of_stream) for stream, of_stream in done.items())
+    if failures:
+        raise OpsError(f"{failures[0].problem}; left are {_named(left)}", failures[0].remedy)
 
 
 def _lag_lines(found: "ReadSide") -> list[str]:
     if not any(lag is not None for lag in found.lag.values()):
         return ["  no heartbeat has been heard yet: one is sent every minute, and the lag is known from then on"]
-    lines = ["  lag: seconds that the last heartbeat took to each reader of the streams, or that the next is overdue"]
+    lines = ["  lag: seconds that the last heartbeat took to each reader, or that the next is overdue, or one missing"]
     for consumer, lag in found.lag.items():
         told = "has heard no heartbeat yet" if lag is None else f"{lag:.1f} s"
         lines.append(f"    {consumer}: {told}")
@@ -109,9 +119,13 @@ def _parked_lines(found: "ReadSide") -> list[str]:
         ]
     if not found.parked:
         return [*rebuild, "  parked streams: none"]
-    names = ", ".join(parked.stream for parked in found.parked[:_NAMED])
-    more = f" and {len(found.parked) - _NAMED} more" if len(found.parked) > _NAMED else ""
-    return [*rebuild, f"  parked streams: {names}{more}; `opsledger parked` tells why"]
+    names = _named([parked.stream for parked in found.parked])
+    return [*rebuild, f"  parked streams: {names}; `opsledger parked` tells why"]
+
+
+def _named(streams: Sequence[str]) -> str:
+    more = f" and {len(streams) - _NAMED} more" if len(streams) > _NAMED else ""
+    return f"{', '.join(streams[:_NAMED])}{more}"
 
 
 def _marks(config: SessionConfig, table: str, partition: str) -> "Iterator[Mark]":

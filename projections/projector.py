@@ -208,7 +208,7 @@ class Projector:
         self,
         streams: Mapping[str, Sequence[Commit]],
         chosen: Mapping[str, int],
-        parked: AbstractSet[tuple[int, str]],
+        parked: AbstractSet[tuple[int, str]] | None,
         most: int,
     ) -> tuple[list[Change], bool]:
         """The next step of each stream in one generation, and whether these are the last ones."""
@@ -216,6 +216,9 @@ class Projector:
         for stream, commits in streams.items():
             with _parking(chosen[_category(stream)], stream, commits[0].version - 1):
                 keys[stream] = self._projection(stream).key(commits[0])
+        if parked is None:
+            places = [(chosen[_category(stream)], stream) for stream in keys]
+            parked = {(one.generation, one.stream) for one in marks.parked_among(places)}
         rows = views.rows_by_key(keys.values())
         changes = []
         complete = True

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from typing_extensions import TypedDict
 
-from infra import marks, metrics, read_side
+from infra import generations, marks, metrics, read_side
 from infra.commits import NotACommitError
 from infra.event_store import EventStore
 from infra.marks import Parked
@@ -43,9 +43,9 @@ def redrive(projector: CatchesUp, store: EventStore, streams: Iterable[str]) -> 
         except NotACommitError as error:  # put there by hand; it must not hold up the others
             done[stream] = Redriven(version=0, parked=f"{type(error).__name__}: {error}")
     readable = [stream for stream, of_stream in done.items() if of_stream["parked"] is None]
-    before = _parked()
+    before = _parked(readable)
     projector.catch_up(readable)
-    after = _parked()
+    after = _parked(readable)
     for stream in readable:
         done[stream]["parked"] = _still(before.get(stream), after.get(stream))
     return done
@@ -53,7 +53,7 @@ def redrive(projector: CatchesUp, store: EventStore, streams: Iterable[str]) -> 
 
 def report_parked() -> None:
     """Write how many streams are parked to the metrics."""
-    metrics.gauge("ParkedStreams", "Count", len(_parked()))
+    metrics.gauge("ParkedStreams", "Count", len(read_side.look().parked))
 
 
 def _still(before: Parked | None, after: Parked | None) -> str | None:
@@ -67,8 +67,11 @@ def _still(before: Parked | None, after: Parked | None) -> str | None:
     return after.error if after else None
 
 
-def _parked() -> Mapping[str, Parked]:
-    return {parked.stream: parked for parked in read_side.look().parked}
+def _parked(streams: Iterable[str]) -> Mapping[str, Parked]:
+    """Those of the streams that are parked in the live generation of their projection."""
+    live = generations.read()[0].live_of
+    found = marks.parked_among((live(stream.partition("#")[0]), stream) for stream in streams)
+    return {parked.stream: parked for parked in found}
 
 
 def _end(store: EventStore, stream: str) -> int:

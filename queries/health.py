@@ -14,8 +14,8 @@ from infra.rest import Answer
 Lag = Annotated[
     float | None,
     Field(
-        description="Seconds that the last heartbeat took to reach it, or that the next one has been overdue; null"
-        " while it has heard none."
+        description="Seconds that the last heartbeat took to reach it, that the next one has been overdue, or since one"
+        " was sent that is missing while later ones were heard; null while it has heard none."
     ),
 ]
 

@@ -23,7 +23,7 @@ from infra.generations import Phase
 from infra.memory_event_store import MemoryEventStore
 from infra.tokens import Tokens
 from projections import notifier
-from tests.integration.conftest import Calls, History, aws_client
+from tests.integration.conftest import Calls, History
 from tests.integration.read_api import KEY, Api, ask
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -78,13 +78,95 @@ def test_the_lag_grows_when_the_next_heartbeat_is_overdue(aws: None, at: Any) ->
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches=st.lists(st.lists(st.integers(0, 9), max_size=4), min_size=1, max_size=8))
 def test_in_whatever_order_heartbeats_come_the_newest_counts(aws: None, at: Any, batches: Sequence[list[int]]) -> None:  # noqa: ARG001
-    aws_client("dynamodb").delete_item(TableName="views", Key={"pk": {"S": "heartbeats"}, "sk": {"S": "notifier"}})
+    for mark in marks.of_partition(heartbeats.PARTITION):
+        mark.delete()
     at(10)
     news = [heartbeats.hear("notifier", [beat(60 * sent) for sent in batch]) for batch in batches]
-    newest = [max(batch, default=-1) for batch in batches]
-    best = [max(newest[: place + 1]) for place in range(len(newest))]
-    assert news == [now > before for before, now in pairwise([-1, *best])]
-    assert [lag.heard_at - NOW.timestamp() for lag in heartbeats.lags()] == [60 * best[-1]] * (best[-1] >= 0)
+    heard = [set().union(*batches[:place]) for place in range(len(batches) + 1)]
+    assert news == [now > before for before, now in pairwise(heard)]
+    newest = [60 * max(heard[-1])] if heard[-1] else []
+    assert [lag.heard_at - NOW.timestamp() for lag in heartbeats.lags()] == newest
+
+
+# ---- one that is missing
+
+
+@pytest.fixture
+def hear(aws: None, at: Any) -> Any:  # noqa: ARG001
+    """Lets a consumer hear heartbeats, each sent so many minutes after NOW, within half a second."""
+
+    def hear(consumer: str, *minutes: int) -> None:
+        for minute in minutes:
+            at(60 * minute + 0.5)
+            heartbeats.hear(consumer, [beat(60 * minute)])
+
+    return hear
+
+
+def lag_of(consumer: str) -> heartbeats.Lag:
+    (lag,) = (lag for lag in heartbeats.lags() if lag.consumer == consumer)
+    return lag
+
+
+def test_a_heartbeat_that_is_missing_shows_as_lag_though_later_ones_are_heard(hear: Any, at: Any) -> None:
+    """It is in the one shard that is stuck; that it was sent is known from who reads the other stream."""
+    hear("projector", 0, 2, 4)
+    hear("notifier", 0, 1, 2, 3, 4)
+    at(250)
+    assert lag_of("projector") == heartbeats.Lag("projector", 190, NOW.timestamp() + 240, NOW.timestamp() + 60)
+    assert lag_of("notifier") == heartbeats.Lag("notifier", 0.5, NOW.timestamp() + 240)
+    assert read_side.look().lag["projector"] == 190
+    assert read_side.look().status == "degraded"
+
+    hear("projector", 1, 3)  # late, which nobody asks for any more
+    at(250)
+    assert lag_of("projector") == heartbeats.Lag("projector", 0.5, NOW.timestamp() + 240)
+
+
+def test_one_that_is_on_its_way_is_not_missing(hear: Any, at: Any) -> None:
+    hear("notifier", 0, 1)
+    hear("projector", 0)
+    at(61)
+    assert lag_of("projector") == heartbeats.Lag("projector", 1, NOW.timestamp())
+
+
+def test_a_consumer_that_is_new_does_not_miss_what_was_sent_before_its_time(hear: Any, at: Any) -> None:
+    hear("notifier", 0, 1, 2, 3)
+    hear("projector", 2, 3)
+    at(181)
+    assert lag_of("projector") == heartbeats.Lag("projector", 0.5, NOW.timestamp() + 180)
+
+
+def test_marks_of_before_there_were_places_say_nothing(hear: Any, at: Any) -> None:
+    for consumer, minute in (("notifier", 1), ("projector", 0)):
+        marks.Mark(heartbeats.PARTITION, consumer, version=(NOW.timestamp() + 60 * minute) * 1000, data="0.1").save()
+    hear("notifier", 2, 3)
+    hear("projector", 2, 3)
+    at(181)
+    assert {lag.missing_since for lag in heartbeats.lags()} == {None}
+
+
+def test_heartbeats_of_an_hour_are_kept_and_none_that_was_written_over_is_missed(hear: Any, at: Any) -> None:
+    hear("projector", *range(59))
+    hear("notifier", *range(65))
+    hear("projector", *range(60, 64))  # of minute 59 its place holds nothing; of minutes 0 to 3, something later
+    at(64 * 60)
+    assert lag_of("projector").missing_since == NOW.timestamp() + 59 * 60
+    hear("projector", 59)
+    assert [lag.missing_since for lag in heartbeats.lags()] == [None, None]
+    assert len(marks.of_partition(heartbeats.PARTITION)) == 2 * 60
+
+
+def test_one_that_is_missing_is_forgotten_when_the_next_one_with_its_place_is_heard(hear: Any) -> None:
+    hear("notifier", 0, 1, 2, 59)
+    hear("projector", 0, 2, 59)
+    assert lag_of("projector").missing_since == NOW.timestamp() + 60
+    hear("notifier", 61)
+    hear("projector", 61)
+    assert lag_of("projector").missing_since is None
+
+
+# ---- what it costs to hear one
 
 
 def test_commits_without_a_heartbeat_cost_no_call(calls: Calls, history: History) -> None:
@@ -119,7 +201,9 @@ def test_the_readers_of_the_kinesis_stream_hear_heartbeats_and_do_nothing_more(c
 def test_a_heartbeat_that_cannot_be_noted_holds_up_nobody(calls: Calls, at: Any) -> None:
     at(1)
     calls.refuse["PutItem"] = EndpointConnectionError(endpoint_url="views")
-    assert heartbeats.hear("notifier", [beat(0)])
+    calls.clear()
+    assert heartbeats.hear("notifier", [beat(0), beat(60)])
+    assert calls.operations == ["PutItem"]  # a second one would take as long to fail
     del calls.refuse["PutItem"]
     assert heartbeats.lags() == []
 

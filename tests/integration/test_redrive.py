@@ -16,7 +16,7 @@ from infra.views import Row
 from projections import projector as projector_module
 from projections.projector import Projector, projections
 from projections.redrive import redrive, report_parked
-from tests.integration.conftest import History, aws_client
+from tests.integration.conftest import Calls, History, aws_client
 
 
 class CatchingUp:
@@ -116,6 +116,17 @@ def test_streams_of_another_generation_are_left_to_the_rebuild(projector: Catchi
     marks.park(2, "task#1", 1, "ValueError")
     assert redrive(projector, history.store, ["task#1"]) == {"task#1": {"version": 2, "parked": None}}
     assert parked() == ["task#1"]
+
+
+def test_it_reads_the_marks_of_its_own_streams_however_many_are_parked(
+    projector: CatchingUp, history: History, calls: Calls
+) -> None:
+    for number in range(30):
+        marks.park(1, f"event#{number}", 0, "ValueError")
+    marks.park(1, "task#2", 1, "ValueError")
+    calls.clear()
+    redrive(projector, history.store, ["task#1", "task#2"])
+    assert calls.operations == ["GetItem", "BatchGetItem", "GetItem", "BatchGetItem", "DeleteItem"]
 
 
 def test_the_number_of_parked_streams_is_measured(capsys: pytest.CaptureFixture[str]) -> None:

@@ -179,7 +179,7 @@ def test_a_message_stays_while_the_projector_fails(stage: Stage, queue: str, tab
     deployed.broken = True
     send(stage, queue, message(PROJECTOR, "DDBStreamBatchInfo", table))
     (done,) = redriven(stage, queue)
-    assert done.problem == "the function failed"
+    assert done.problem == "the function failed; left are task#1, task#2"
     assert left(stage, queue) == 1
 
 

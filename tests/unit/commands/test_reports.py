@@ -57,8 +57,8 @@ def project(ledger: Ledger) -> None:
     ledger.projector().project(hints_of(event(ledger.db.changes("events"))))
 
 
-def hear_at(at: datetime) -> None:
-    """Let the projector have heard a heartbeat that was sent then."""
+def hear_at(at: datetime, consumer: str = "projector") -> None:
+    """Let the projector, or another consumer, have heard a heartbeat that was sent then."""
     beat = sealed(
         GENESIS,
         stream="heartbeat#1",
@@ -72,7 +72,7 @@ def hear_at(at: datetime) -> None:
         command=None,
         encoded="[]",
     )
-    assert hear("projector", [beat])
+    assert hear(consumer, [beat])
 
 
 def report(ledger: Ledger, day: date = TODAY) -> Report | None:
@@ -148,6 +148,17 @@ def test_it_waits_until_the_projector_has_heard_a_heartbeat_sent_after_nine(
     assert reports_of(db) == []
     hear_at(NINE + timedelta(seconds=60))
     assert make_due_report(ledger.store, NINE + 2 * MINUTE) == "made 2026-03-03"
+
+
+def test_it_waits_while_a_shard_is_stuck_though_later_heartbeats_come(ledger: Ledger, db: InMemoryDynamoDB) -> None:
+    for minute in range(-3, 3):
+        hear_at(NINE + minute * MINUTE, "notifier")
+    for minute in (-3, -1, 0, 1, 2):
+        hear_at(NINE + minute * MINUTE)
+    assert make_due_report(ledger.store, NINE + 2 * MINUTE) == "2026-03-03 waits for the projector"
+    assert reports_of(db) == []
+    hear_at(NINE - 2 * MINUTE)
+    assert make_due_report(ledger.store, NINE + 7 * MINUTE) == "made 2026-03-03"
 
 
 def test_it_says_who_made_it_and_why(ledger: Ledger) -> None:

@@ -473,6 +473,10 @@ def test_nobody_can_delete_a_decision_or_put_one_but_the_notifier() -> None:
     assert granted["SweeperRole"] == {"dynamodb:Query", "dynamodb:BatchGetItem", "dynamodb:UpdateItem"}
 
 
+def test_the_projector_may_read_which_generation_is_live_by_its_key_too_as_it_does_when_a_batch_takes_long() -> None:
+    assert {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"} <= actions_on("ProjectorRole", "ViewsTable")
+
+
 def test_the_notifier_notes_in_the_views_table_that_it_heard_a_heartbeat_and_no_more() -> None:
     assert leading_keys("NotifierRole", "ViewsTable") == {"dynamodb:PutItem": {"heartbeats"}}
 
@@ -491,6 +495,23 @@ def test_the_lag_of_every_consumer_has_an_alarm_which_also_goes_off_in_silence()
     for alarm in LAG_ALARMS:
         assert (alarm["Threshold"], alarm["TreatMissingData"]) == (MAX_LAG_SECONDS, "breaching")
         assert alarm["Period"] >= HEARTBEAT_SECONDS
+
+
+def test_a_single_stuck_shard_of_any_function_that_reads_a_stream_has_an_alarm() -> None:
+    readers = [
+        name
+        for name, function in FUNCTIONS.items()
+        if any(source["Type"] in {"DynamoDB", "Kinesis"} for source in function["Events"].values())
+    ]
+    watched = [alarm for alarm in ALARMS.values() if alarm["MetricName"] == "IteratorAge"]
+    assert [dimensions(alarm) for alarm in watched] == [
+        {"FunctionName": {"Ref": name}} for name in ("ProjectorFunction", "NotifierFunction", "ReactionsFunction")
+    ]
+    assert len(readers) == len(watched) == len(heartbeats.CONSUMERS)
+    for alarm in watched:
+        assert (alarm["Namespace"], alarm["Statistic"]) == ("AWS/Lambda", "Maximum")
+        assert alarm["Threshold"] == MAX_LAG_SECONDS * 1000, "milliseconds"
+        assert alarm["Period"] * alarm["EvaluationPeriods"] <= 600
 
 
 @pytest.mark.parametrize("name", OWN_ALARMS)

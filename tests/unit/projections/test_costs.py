@@ -7,6 +7,7 @@ from typing import NamedTuple
 import pytest
 
 from domain.tasks import Status
+from infra import marks
 from tests.in_memory import sizes
 from tests.in_memory.dynamodb import InMemoryDynamoDB
 from tests.in_memory.event_source import EventSource, EventSourceMapping, event
@@ -120,3 +121,15 @@ def test_a_duplicate_costs_one_read_of_its_row(ledger: Ledger) -> None:
         EventSource(ledger.db, "events", ledger.handler).drain()
     assert used.write_units["views"] == 0
     assert used.calls.total() == 2 * STREAMS / 100
+
+
+def test_however_many_streams_are_parked_a_batch_reads_the_marks_of_its_own(ledger: Ledger) -> None:
+    ledger.db.fill("views", [marks.parked_mark(1, f"event#{n}", 0, "E" * 300).serialize() for n in range(2_000)])
+    for _ in range(100):
+        ledger.record_event()
+    batch = event(ledger.db.changes("events"))
+    ledger.handler(batch)
+    with ledger.db.metered() as used:
+        ledger.handler(batch)  # duplicates: nothing but reading
+    assert used.calls == {"Query": 1, "BatchGetItem": 2}
+    assert used.read_units["views"] <= 210

@@ -115,6 +115,46 @@ def test_what_is_readable_before_a_bad_commit_is_shown_and_the_stream_parked_the
             assert differences(rows_of(db), fresh_fold(ledger)) == {}
 
 
+def park_others(count: int, generation: int = 1) -> None:
+    for number in range(count):
+        marks.park(generation, f"event#{number:03}", 0, "ValueError")
+
+
+@pytest.mark.parametrize("others", [22, 23, 24, 25, 40])
+def test_its_mark_goes_with_the_fix_however_many_others_are_parked(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, others: int
+) -> None:
+    """Also when there are more marks before its own than are read before each batch."""
+    stream, well = new_task(ledger), new_task(ledger)
+    append(ledger, stream, UNKNOWN)
+    ledger.projector().project(hints(ledger))
+    park_others(others)
+    assert stream in [mark.stream for mark in marks.parked()]
+
+    monkeypatch.setitem(event_types._types, "task.remarked", TaskCommented)
+    append(ledger, well, COMMENT)
+    ledger.projector().project(hints(ledger))
+
+    assert (shown(stream), shown(well)) == (2, 2)
+    assert [mark.stream for mark in marks.parked()] == [f"event#{number:03}" for number in range(others)]
+
+
+def test_among_many_marks_those_of_each_generation_go_with_its_rows(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generations.move(lambda _: Generations(other={"task": 2}, phase=Phase.BOTH))
+    stream = new_task(ledger)
+    append(ledger, stream, UNKNOWN)
+    ledger.projector().project(hints(ledger))
+    park_others(40)
+    marks.park(3, stream, 0, "ValueError")
+
+    monkeypatch.setitem(event_types._types, "task.remarked", TaskCommented)
+    ledger.projector().project(hints(ledger))
+
+    assert [mark.generation for mark in marks.parked() if mark.stream == stream] == [3]
+
+
 def test_what_was_told_of_before_an_item_that_was_put_by_hand_is_shown(ledger: Ledger) -> None:
     stream = new_task(ledger)
     for encoded in (COMMENT, COMMENT, COMMENT):

@@ -56,7 +56,7 @@ def login(request: Request, body: Login) -> Answer[LoggedIn]:
     Logins that fail are slowed, per account and per source address. `Idempotency-Key` counts for nothing here.
     """
     account, address = _account(body.email), request.source_address
-    at = now()  # before the user is read: what is changed after that stops these tokens
+    at = now()  # before the user is read: a stop that is stamped after that ends these tokens
     wiring.login_throttle().count(account, address, at)
     user_id = wiring.guards().owner_of_email(account)
     # Loaded and checked in any case, so that an unknown address takes as long as a wrong password.

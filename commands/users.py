@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from commands.execution import GuardsFor, Order, Outcome, execute
+from commands.execution import GuardsFor, Order, Outcome, execute, now
 from domain.decider import Decide, fold
 from domain.errors import FieldFault, ForbiddenError, InvalidError, StateConflictError
 from domain.event import DomainEvent
@@ -75,7 +75,7 @@ class Users:
             return [
                 *self._moving_email(user_id, before, after),
                 *self._counting(before, after),
-                *self._stopping(user_id, before, after, order),
+                *self._stopping(user_id, before, after),  # last, for it takes the time
             ]
 
         try:
@@ -101,7 +101,7 @@ class Users:
             return [UserPasswordChanged(password_hash=hashed(command.new_password), must_change=must_change)]
 
         def guards(before: User | None, after: User | None) -> Sequence[GuardWrite]:
-            return self._stopping(user_id, before, after, order)
+            return self._stopping(user_id, before, after)
 
         return execute(self.store, USERS, user_id, decide, order, guards=guards)
 
@@ -124,7 +124,7 @@ class Users:
                 # An address whose key is gone cannot be found among the guards any more, and stays taken.
                 *([] if email == ERASED else [self.guards.release_email(email, user_id)]),
                 *self._counting(before, after),
-                *self._stopping(user_id, before, after, order),
+                *self._stopping(user_id, before, after),  # last, for it takes the time
             ]
 
         outcome = self._execute(user_id, decide, order, guards, _LAST_ADMIN)
@@ -155,13 +155,17 @@ class Users:
         by = (after is not None and after.is_active_admin) - (before is not None and before.is_active_admin)
         return [self.guards.count_admins(by)] if by else []
 
-    def _stopping(self, user_id: str, before: User | None, after: User | None, order: Order) -> Sequence[GuardWrite]:
-        """The end of the access tokens that say, or were got by, what is so no longer."""
+    def _stopping(self, user_id: str, before: User | None, after: User | None) -> Sequence[GuardWrite]:
+        """The end of the access tokens that say, or were got by, what is so no longer.
+
+        Up to now, not up to when the order was given: between the two lie hashes of passwords, keys that are fetched
+        and conflicts, and whoever logs in or refreshes meanwhile still gets what is about to be so no longer.
+        """
         if before is None or after is None:
             return []
         other_password = before.password_hash != after.password_hash
         stops = other_password or before.role is not after.role or (before.is_active and not after.is_active)
-        return [self.guards.stop_tokens(user_id, order.at)] if stops else []
+        return [self.guards.stop_tokens(user_id, now())] if stops else []
 
     def _check_free(self, email: str, user_id: str) -> None:
         if self.guards.owner_of_email(email) not in (None, user_id):

@@ -41,6 +41,8 @@ def _password(text: str) -> str:
     # bcrypt takes 72 bytes and drops the rest in silence (OWASP Password Storage Cheat Sheet), so more is refused.
     if not _PASSWORD_BYTES[0] <= len(text.encode()) <= _PASSWORD_BYTES[1]:
         raise ValueError("must be 12 to 72 bytes long")
+    if "\0" in text:  # bcrypt would begin the password anew after it
+        raise ValueError("must not hold the character U+0000")
     return text
 
 
@@ -58,7 +60,7 @@ Password = Annotated[
     StringConstraints(strict=True),
     AfterValidator(_password),
     Field(
-        description="12 to 72 bytes of UTF-8, which are as many characters where these are ASCII",
+        description="12 to 72 bytes of UTF-8, which are as many characters where these are ASCII; not U+0000",
         json_schema_extra={
             "format": "password",
             "minLength": _PASSWORD_BYTES[0] // _UTF8_BYTES,

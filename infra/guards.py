@@ -49,8 +49,11 @@ class TokenGuards:
     def stop_tokens(self, user_id: str, at: datetime) -> GuardWrite:
         """The write that ends the access tokens that were issued to a user up to a moment. It never refuses.
 
+        It takes the place of an earlier stop. One commit follows the other in a user's stream, so that stops never go
+        back if each bears the time at which it is about to be written.
+
         Args:
-            at: the commit's time.
+            at: now, with the user's stream read.
         """
         return self._stop(f"stopped#{user_id}", at)
 

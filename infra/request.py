@@ -72,10 +72,14 @@ QueryFlag = Annotated[bool, BeforeValidator(_flag)]
 """`true` or `false` in a query: pydantic would also take `yes`, `on` and `1`."""
 
 
+_NO_NEW_VERSION = ("/create-task", "/redrive")
+"""Ends of routes that append nothing to what their path names: they make another thing, or it has no stream."""
+
+
 def takes_if_match(route: str) -> bool:
-    """Whether `If-Match` counts on a route, such as `PUT /tasks/<task_id>`: it names one thing, and is no read."""
+    """Whether `If-Match` counts on a route, such as `PUT /tasks/<task_id>`: it changes the stream of what it names."""
     method, _, path = route.partition(" ")
-    return method == "PUT" or (method != "GET" and "<" in path)
+    return method == "PUT" or (method != "GET" and "<" in path and not path.endswith(_NO_NEW_VERSION))
 
 
 class Request:

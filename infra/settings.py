@@ -50,7 +50,8 @@ SECRET_CACHE_SECONDS = 60.0
 """How long a secret read from Secrets Manager is used before it is read again. A read costs $0.05 per 10,000."""
 
 UNKNOWN_KEY_SECONDS = 10.0
-"""How old the token keys may be that refuse a token: its key may be newer. Forgers cause no more reads than this."""
+"""How old the token keys may be that refuse a token: its key may be newer. Forgers cause no more reads than this; for
+so long after a rotation a good token may be refused."""
 
 MAX_APPEND_ATTEMPTS = 8
 """How often a command is decided anew after a conflict, before the client is told to try again itself."""

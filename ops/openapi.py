@@ -210,12 +210,12 @@ def _operation(route: Route, schemas: Mapping[Any, Any]) -> dict[str, Any]:
 
 def _answer(route: Route, schemas: Mapping[Any, Any]) -> dict[str, Any]:
     headers = ["CorrelationId"]
-    if _is_closed(route) and not _is_list(route):
+    if _shows_stream(route):
         headers.append("ETag")
         if route.method != "GET":
             headers.append("StreamVersion")
-        if route.status == 201:
-            headers.append("Location")
+    if route.status == 201:
+        headers.append("Location")
     answer: dict[str, Any] = {"description": _SUCCESS[route.status], "headers": _header_references(headers)}
     if route.answer is Html:
         answer["content"] = {route.media_type: {"schema": _TEXT}}
@@ -293,6 +293,13 @@ def _header_parameters(route: Route) -> list[dict[str, Any]]:
 
 def _is_closed(route: Route) -> bool:
     return route.permission is not Permission.OPEN
+
+
+def _shows_stream(route: Route) -> bool:
+    """Whether its answer shows one stream, and so has a version: what is made or changed in one, or read of one."""
+    if route.method == "GET":
+        return _is_closed(route) and not _is_list(route) and _subject(route) != "dashboard"
+    return route.status == 201 or takes_if_match(str(route))
 
 
 def _is_list(route: Route) -> bool:

@@ -1,14 +1,14 @@
 """The monitoring config: as it is now, and as it was."""
 
-from collections.abc import Callable
 from typing import Annotated
 
 from pydantic import Field
 
-from domain.commit import Commit, Recorded
+from domain.commit import Commit
 from domain.errors import FieldFault, InvalidError, NotFoundError
 from domain.monitoring_config import CONFIG_ID, MONITORING_CONFIG, MonitoringConfig, defaults
 from domain.monitoring_config_shape import MonitoringConfigShown, shown
+from infra import history
 from infra.request import QueryNumber
 from infra.rest import Answer, Request
 from infra.views import Key, rows_by_key
@@ -38,15 +38,17 @@ def get_monitoring_config(
 ) -> Answer[MonitoringConfigShown]:
     """The monitoring config, as it is now or as it was.
 
-    Until somebody changes something these are the defaults, at version 0.
+    Until somebody changes something these are the defaults, at version 0. Of `version`, `as_of` and `min_version` a
+    request names one at most.
     """
     config, version = _asked_for(query)
     return Answer(shown(config, version, names({config.updated_by})), version)
 
 
 def _asked_for(query: MonitoringConfigQuery) -> tuple[MonitoringConfig, int]:
-    if query.version is not None and query.as_of is not None:
-        raise InvalidError(FieldFault("as_of", "cannot go with version: ask for one of them"))
+    named = [name for name in ("version", "as_of", "min_version") if getattr(query, name) is not None]
+    if len(named) > 1:
+        raise InvalidError(FieldFault(named[1], f"cannot go with {named[0]}: ask for one of them"))
     if query.version is not None:
         return _at_version(query.version)
     if query.as_of is not None:
@@ -58,30 +60,28 @@ def _asked_for(query: MonitoringConfigQuery) -> tuple[MonitoringConfig, int]:
 
 
 def _at_version(version: int) -> tuple[MonitoringConfig, int]:
+    store = wiring.store()
     if version == 0:
-        found = _last(lambda _, recorded: recorded.version == 1)  # the first event holds the defaults of its time
-        return (found[0] if found else defaults()), 0
+        first = next(store.load(_KEY.pk), None)
+        # Its first event holds the defaults of its time.
+        return (MONITORING_CONFIG.evolve(None, next(first.recorded())) if first else defaults()), 0
+    commit = next(store.load_back(_KEY.pk, version), None)
     # Between the events of one commit the config never held, and its parts may not fit together.
-    found = _last(lambda commit, _: commit.last_version <= version)
-    if found is None or found[1] != version:
+    if commit is None or commit.last_version != version:
         raise NotFoundError("The monitoring config has no such version.")
-    return found
+    return _after(commit)
 
 
 def _at_time(seconds: int) -> tuple[MonitoringConfig, int]:
-    found = _last(lambda commit, _: int(commit.at.timestamp()) <= seconds)
-    if found is None:
+    newest_first = wiring.store().load_back(_KEY.pk)
+    commit = next((commit for commit in newest_first if int(commit.at.timestamp()) <= seconds), None)
+    if commit is None:
         raise NotFoundError("Nobody had set the monitoring config by then; version 0 is what held.")
-    return found
+    return _after(commit)
 
 
-def _last(holds: Callable[[Commit, Recorded], bool]) -> tuple[MonitoringConfig, int] | None:
-    """The config after the last event, of some commit, for which something holds, with the version there."""
-    config: MonitoringConfig | None = None
-    found: tuple[MonitoringConfig, int] | None = None
-    for commit in wiring.store().load(_KEY.pk):
-        for recorded in commit.recorded():
-            config = MONITORING_CONFIG.evolve(config, recorded)
-            if holds(commit, recorded):
-                found = config, recorded.version
-    return found
+def _after(commit: Commit) -> tuple[MonitoringConfig, int]:
+    """The config as a commit left it, with the version there."""
+    version = commit.last_version
+    config = history.load_until(wiring.store(), MONITORING_CONFIG, commit.stream, version)
+    return config or defaults(), version

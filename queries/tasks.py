@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from typing_extensions import TypedDict
 
@@ -33,6 +33,13 @@ class Step(TypedDict):
     at: int
     actor: PersonShown
     changes: dict[str, Any]
+
+
+class _Place(NamedTuple):
+    """Where a page of a history ended: the version of its last step, and the one at which that step's commit begins."""
+
+    version: int
+    commit: int
 
 
 def get_task(request: Request, task_id: str, query: MinVersion) -> Answer[TaskWithComments]:
@@ -71,14 +78,15 @@ def get_history(request: Request, task_id: str, query: HistoryListing) -> Answer
     """What happened to a task, who did it and when, oldest first, from the event store; also of a deleted task."""
     key = _key(task_id)
     _visible(request, await_row(query, key, _seen_by(request.caller)) or rows_by_key([key]).get(key))
-    wanted = page(query, f"history of {task_id}", 1, ascending=True)
-    place = _number(wanted.position[0]) if wanted.position else None
-    steps = list(islice(_steps(key.pk, place, ascending=wanted.ascending), wanted.limit + 1))
-    items, more = steps[: wanted.limit], len(steps) > wanted.limit
+    wanted = page(query, f"history of {task_id}", 2, ascending=True)
+    place = _Place(*map(_number, wanted.position)) if wanted.position else None
+    found = list(islice(_steps(key.pk, place, ascending=wanted.ascending), wanted.limit + 1))
+    listed, more = found[: wanted.limit], len(found) > wanted.limit
+    items = [step for _, step in listed]
     known = names({step["actor"]["id"] for step in items})
     for step in items:
         step["actor"]["name"] = known.get(step["actor"]["id"])
-    return Answer(wanted.answer(items, (str(items[-1]["version"]),) if more else None))
+    return Answer(wanted.answer(items, tuple(map(str, listed[-1][0])) if more else None))
 
 
 def check_visible(request: Request, task_id: str) -> None:
@@ -87,20 +95,25 @@ def check_visible(request: Request, task_id: str) -> None:
     _visible(request, rows_by_key([key]).get(key))
 
 
-def _steps(stream: str, place: int | None, *, ascending: bool) -> Iterator[Step]:
-    """The steps beyond a version, or all, read as far as they are taken."""
+def _steps(stream: str, place: _Place | None, *, ascending: bool) -> Iterator[tuple[_Place, Step]]:
+    """The steps beyond a place, or all, each with its own; read from there, and as far as they are taken."""
     store = wiring.store()
-    for commit in store.load(stream) if ascending else store.load_back(stream):
+    if ascending:
+        commits = store.load(stream, place.commit - 1 if place else 0)
+    else:
+        commits = store.load_back(stream, place.commit if place else None)
+    for commit in commits:
         recorded = list(commit.recorded())
         for each in recorded if ascending else reversed(recorded):
-            if place is None or (each.version > place if ascending else each.version < place):
-                yield {
+            if place is None or (each.version > place.version if ascending else each.version < place.version):
+                step: Step = {
                     "version": each.version,
                     "type": each.event.name,
                     "at": int(each.at.timestamp()),
                     "actor": {"id": each.by, "name": None},
                     "changes": shown_changes(each.event),
                 }
+                yield _Place(each.version, commit.version), step
 
 
 def _key(task_id: str) -> Key:

@@ -38,6 +38,12 @@ def system(tmp_path_factory: pytest.TempPathFactory, pool: urllib3.PoolManager, 
 
 
 @pytest.fixture(scope="session")
+def token_key(system: System) -> str:
+    """The key that the stack signs tokens with."""
+    return system.secret(system.status.token_secret)
+
+
+@pytest.fixture(scope="session")
 def admin(system: System) -> Api:
     """The API as the first admin."""
     return system.log_in()

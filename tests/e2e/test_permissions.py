@@ -33,7 +33,7 @@ def routes(system: System) -> dict[tuple[str, str], Permission]:
 
 
 @pytest.fixture(scope="module")
-def bad_tokens(person: Person) -> dict[str, str]:
+def bad_tokens(person: Person, token_key: str) -> dict[str, str]:
     """What is no token of anybody's, made from a good one."""
     assert person.api.token is not None
     header, payload, signature = person.api.token.split(".")
@@ -44,8 +44,8 @@ def bad_tokens(person: Person) -> dict[str, str]:
         "another key": ".".join(forged),
         "not signed": jwt.encode(claims, "", algorithm="none"),
         "signature cut off": f"{header}.{payload}.",
-        "another algorithm": jwt.encode(claims, "x" * 64, algorithm="HS512"),
-        "expired": jwt.encode({**claims, "exp": int(time.time()) - 1}, "x" * 64, algorithm="HS256"),
+        "another algorithm": jwt.encode(claims, token_key, algorithm="HS512"),
+        "expired": jwt.encode({**claims, "exp": int(time.time()) - 1}, token_key, algorithm="HS256"),
         "nonsense": "nonsense",
     }
 

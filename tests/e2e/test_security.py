@@ -58,33 +58,27 @@ def claims(**changes: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def key(system: System) -> str:
-    """The key that the stack signs with."""
-    return system.secret(system.status.token_secret)
-
-
-@pytest.fixture(scope="module")
-def bad_tokens(key: str) -> dict[str, str | None]:
+def bad_tokens(token_key: str) -> dict[str, str | None]:
     good = claims()
-    parts = jwt.encode(good, key, algorithm="HS256").split(".")
+    parts = jwt.encode(good, token_key, algorithm="HS256").split(".")
     return {
         "none": None,
         "empty": "",
         "no token": "nonsense",
         "another key": jwt.encode(good, "x" * 64, algorithm="HS256"),
-        "expired": jwt.encode(claims(exp=int(time.time()) - 1), key, algorithm="HS256"),
+        "expired": jwt.encode(claims(exp=int(time.time()) - 1), token_key, algorithm="HS256"),
         "not signed": jwt.encode(good, "", algorithm="none"),
         "signature cut off": f"{parts[0]}.{parts[1]}.",
-        "another algorithm": jwt.encode(good, key, algorithm="HS512"),
-        "another type": jwt.encode(claims(type="refresh"), key, algorithm="HS256"),
-        "an unknown role": jwt.encode(claims(role="root"), key, algorithm="HS256"),
-        "without expiry": jwt.encode({k: v for k, v in good.items() if k != "exp"}, key, algorithm="HS256"),
+        "another algorithm": jwt.encode(good, token_key, algorithm="HS512"),
+        "another type": jwt.encode(claims(type="refresh"), token_key, algorithm="HS256"),
+        "an unknown role": jwt.encode(claims(role="root"), token_key, algorithm="HS256"),
+        "without expiry": jwt.encode({k: v for k, v in good.items() if k != "exp"}, token_key, algorithm="HS256"),
     }
 
 
-def test_a_token_signed_with_the_stacks_key_is_taken(system: System, key: str) -> None:
+def test_a_token_signed_with_the_stacks_key_is_taken(system: System, token_key: str) -> None:
     """Otherwise the tests below would prove nothing."""
-    token = jwt.encode(claims(), key, algorithm="HS256")
+    token = jwt.encode(claims(), token_key, algorithm="HS256")
     assert system.api.as_caller(token).call("GET", "/tasks").status == 200
 
 
@@ -127,9 +121,9 @@ def test_a_login_with_a_wrong_password_says_nothing_about_the_address(address: s
     assert answer.body["detail"] == "The e-mail address or the password is wrong."
 
 
-def test_a_login_gives_a_token_for_a_quarter_of_an_hour(person: Person, key: str) -> None:
+def test_a_login_gives_a_token_for_a_quarter_of_an_hour(person: Person, token_key: str) -> None:
     assert person.api.token is not None
-    told = jwt.decode(person.api.token, key, algorithms=["HS256"])
+    told = jwt.decode(person.api.token, token_key, algorithms=["HS256"])
     assert (told["sub"], told["role"], told["exp"] - told["iat"]) == (person.id, "user", 900)
 
 

@@ -1,7 +1,7 @@
 """AWS configs and the monitoring config as the read API shows them, from rows that the projector wrote."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from domain.aws_configs import (
     ConnectionTested,
     config_id,
 )
-from domain.commit import Commit
+from domain.commit import Commit, Recorded
 from domain.event import DomainEvent
 from domain.monitoring_config import (
     GlobalSettings,
@@ -322,6 +322,9 @@ def test_a_time_means_the_second_that_is_shown(history: "History") -> None:
         ({"as_of": "1e3"}, 422),
         ({"as_of": "0"}, 404),
         ({"version": "1", "as_of": "1"}, 422),
+        ({"version": "2", "min_version": f"{MAIN}@2"}, 422),
+        ({"version": "2", "min_version": "none"}, 422),
+        ({"as_of": "1", "min_version": f"{MAIN}@2"}, 422),
         ({"until": "1"}, 422),
     ],
 )
@@ -333,6 +336,29 @@ def test_a_version_that_is_none_is_refused(query: dict[str, str], status: int) -
 def test_the_config_of_now_costs_no_query_whatever_its_history(calls: "Calls") -> None:
     get("/config/monitoring")
     assert calls.operations == ["BatchGetItem", "BatchGetItem"]  # the row, and the name of who changed it
+
+
+def test_an_older_config_costs_no_reading_of_all_that_came_after_it(
+    history: "History", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replaced(history, None, global_settings=zone("Europe/Berlin"))
+    for number in range(30):
+        config = replaced(history, config, global_settings=zone(["Asia/Tokyo", "Africa/Cairo"][number % 2]))
+    project(history)
+    evolved: list[int] = []
+    recorded = Commit.recorded
+
+    def noted(commit: Commit) -> Iterator[Recorded]:
+        evolved.append(commit.version)
+        return recorded(commit)
+
+    monkeypatch.setattr(Commit, "recorded", noted)
+    assert get("/config/monitoring", {"version": "0"}).body["version"] == 0
+    assert evolved == [1]
+    evolved.clear()
+    for query in ({"version": "3"}, {"as_of": str(int(history.commits[1].at.timestamp()))}):
+        assert get("/config/monitoring", query).body["version"] == 3
+    assert evolved == [1, 3, 1, 3]
 
 
 @pytest.mark.usefixtures("three_changes")

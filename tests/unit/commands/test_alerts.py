@@ -252,6 +252,13 @@ def test_a_task_is_made_once_under_one_key_whatever_becomes_of_the_alert(
 
 
 @pytest.mark.usefixtures("opened")
+@pytest.mark.parametrize("if_match", ['"1"', '"7"', "no tag"])
+def test_a_task_is_bound_to_no_version_of_its_alert(if_match: str) -> None:
+    answer = post("create-task", If_Match=if_match)
+    assert (answer.status, answer.headers["ETag"]) == (201, '"1"')
+
+
+@pytest.mark.usefixtures("opened")
 def test_a_field_that_breaks_a_rule_is_named() -> None:
     answer = post("create-task", {"title": "ab", "alert_id": "a-2"})
     assert (answer.status, answer.named) == (422, {"title", "alert_id"})

@@ -73,6 +73,12 @@ def test_anything_else_is_left_alone_with_words(desk: Desk, status: Status) -> N
     assert (desk.queued, desk.row.status, desk.row.attempts) == ([], status, 9)
 
 
+def test_it_has_no_version_to_be_bound_to_or_to_answer(desk: Desk) -> None:
+    answered = desk.redrive(If_Match="no tag")
+    assert answered.status == 200
+    assert not {"ETag", "Stream-Version"} & answered.headers.keys()
+
+
 def test_what_could_not_be_read_is_not_sent(desk: Desk) -> None:
     desk.keep(told=None)
     answered = desk.redrive()

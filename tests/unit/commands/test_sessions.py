@@ -472,6 +472,32 @@ def _clock(at: datetime) -> type[datetime]:
     return Clock
 
 
+def test_tokens_bear_the_time_before_their_user_was_read(
+    world: World,
+    ada: str,  # noqa: ARG001 - registered
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """So that the stop of a change that was not seen yet is later than they are."""
+    load = world.store.load
+
+    def slow(stream: str, after: int = 0) -> list[Commit]:
+        found = list(load(stream, after))
+        world.now += SECOND
+        return found
+
+    monkeypatch.setattr(world.store, "load", slow)
+    began = world.now
+    tokens = world.login().body
+    assert world.now > began
+    assert issued_at(tokens["access_token"]) == began
+    began = world.now
+    assert issued_at(world.refresh(tokens["refresh_token"]).body["access_token"]) == began
+
+
+def issued_at(token: str) -> datetime:
+    return datetime.fromtimestamp((uuid.UUID(claims(token)["jti"]).int >> 80) / 1000, UTC)
+
+
 # ---- logging out
 
 

@@ -1,6 +1,7 @@
 """Users: their addresses are theirs alone, an active admin is always left, and what is personal is sealed."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from threading import Barrier
 from typing import TYPE_CHECKING, Any
 
@@ -155,7 +156,7 @@ def test_what_is_personal_stands_nowhere_in_the_store(users: Users) -> None:
         users.change(user_id, ChangeUser(full_name=f"Kim Number {n}"), order())
     text = stored_text(users)
     assert "example.com" not in text
-    assert "Kim" not in text
+    assert "Kim " not in text  # with the blank: base64 may happen to hold the three letters
     assert users.personal.open(user_id, "full_name", state(users, user_id).full_name) == "Kim Number 59"
 
 
@@ -252,7 +253,7 @@ def test_several_things_change_in_one_commit_with_all_their_guards(users: Users)
     registered(users, "root@example.com", Role.ADMIN)
     user_id = registered(users, role=Role.ADMIN)
     change = ChangeUser(email="new@example.com", full_name="Kim New", role=Role.USER, is_active=False)
-    outcome = users.change(user_id, change, given := order())
+    outcome = users.change(user_id, change, order())
     assert outcome.version == 4
     _, commit = memory(users).streams[USERS.stream(user_id)]
     assert [event.t for event in commit.stored_events()] == [
@@ -264,7 +265,7 @@ def test_several_things_change_in_one_commit_with_all_their_guards(users: Users)
     assert users.profile(user_id, outcome.state) == ("new@example.com", "Kim New")
     assert (users.guards.owner_of_email(EMAIL), users.guards.owner_of_email("new@example.com")) == (None, user_id)
     assert memory(users).counts["admins"] == 1
-    assert memory(users).stops == {f"stopped#{user_id}": round(given.at.timestamp() * 1000)}
+    assert set(memory(users).stops) == {f"stopped#{user_id}"}
 
 
 @pytest.mark.parametrize(
@@ -308,6 +309,35 @@ def test_a_new_password_or_role_and_the_end_of_activity_stop_what_was_issued_bef
             memory(users).stops.clear()
             step()
             assert set(memory(users).stops) == ({f"stopped#{user_id}"} if stops else set())
+
+
+def test_what_is_issued_while_a_change_is_under_way_is_stopped_with_it(
+    users: Users, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reset takes long, and is overtaken by a demotion while it does: its stop must be the later one all the same."""
+    registered(users, "root@example.com", Role.ADMIN)
+    user_id = registered(users, role=Role.ADMIN)
+    issued: list[int] = []
+
+    def slowly(password: str) -> str:
+        if not issued:
+            users.change(user_id, ChangeUser(role=Role.USER), order())
+            issued.append(stopped(users, user_id) + 1)
+        while milliseconds(now()) < issued[0]:
+            pass
+        return hashed(password)
+
+    monkeypatch.setattr("commands.users.hashed", slowly)
+    users.change_password(user_id, ChangePassword(new_password=NEW_PASSWORD), order())
+    assert stopped(users, user_id) >= issued[0]
+
+
+def stopped(users: Users, user_id: str) -> int:
+    return memory(users).stops[f"stopped#{user_id}"]
+
+
+def milliseconds(at: datetime) -> int:
+    return round(at.timestamp() * 1000)
 
 
 # ---- passwords

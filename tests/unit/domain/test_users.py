@@ -280,3 +280,9 @@ def test_a_password_of_12_to_72_bytes_is_taken_as_it_is(password: str) -> None:
 def test_a_password_that_is_too_short_or_that_bcrypt_would_cut_is_refused(password: str) -> None:
     with pytest.raises(ValidationError, match="12 to 72 bytes"):
         TypeAdapter(Password).validate_python(password)
+
+
+@pytest.mark.parametrize("password", ["\x00" * 12, "correct horse\x00", "correct\x00horse battery"])
+def test_a_password_that_bcrypt_would_repeat_is_refused(password: str) -> None:
+    with pytest.raises(ValidationError, match=r"U\+0000"):
+        TypeAdapter(Password).validate_python(password)

@@ -38,13 +38,20 @@ def test_all_of_72_bytes_count() -> None:
     assert matches("ä" * 36, hashed("ä" * 36))
 
 
-def test_a_character_zero_does_not_end_a_password() -> None:
-    assert not matches("correct\x00horse", hashed("correct\x00battery"))
+@pytest.mark.parametrize(
+    ("given", "kept"), [("abcdefghijkl\x00abcdefghijkl", "abcdefghijkl"), ("\x00", ""), ("\x00", "\x00" * 12)]
+)
+def test_a_password_with_the_character_zero_is_wrong_though_bcrypt_knows_no_difference(given: str, kept: str) -> None:
+    kept_hash = hashed(kept)
+    assert bcrypt.checkpw(given.encode(), kept_hash.encode())
+    assert not matches(given, kept_hash)
 
 
 @pytest.mark.parametrize("longer", ["x" * 73, "x" * 100_000, "ä" * 37])
-def test_a_password_that_no_hash_was_made_of_is_wrong_and_not_an_error(longer: str) -> None:
+@pytest.mark.parametrize("kept", ["", "\x00" * 12])
+def test_a_password_that_no_hash_was_made_of_is_wrong_and_not_an_error(longer: str, kept: str) -> None:
     assert not matches(longer, hashed(longer.encode()[:72].decode()))
+    assert not matches(longer, hashed(kept))
 
 
 def test_without_a_hash_every_password_is_wrong() -> None:
@@ -52,7 +59,7 @@ def test_without_a_hash_every_password_is_wrong() -> None:
         assert not matches(password, None)
 
 
-def test_without_a_hash_the_work_is_done_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_work_is_done_without_a_hash_and_for_what_is_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise the time of an answer would tell which addresses have an account."""
     checked: list[bytes] = []
     check = bcrypt.checkpw
@@ -63,5 +70,6 @@ def test_without_a_hash_the_work_is_done_all_the_same(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(bcrypt, "checkpw", noted)
     matches("correct horse battery", None)
-    matches("correct horse battery", hashed("another one"))
-    assert checked == [b"$2b$04$", b"$2b$04$"]
+    for given in ("correct horse battery", "x" * 73, "\x00"):
+        matches(given, hashed("another one"))
+    assert checked == [b"$2b$04$"] * 4

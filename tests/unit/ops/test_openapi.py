@@ -152,10 +152,42 @@ def test_a_change_can_be_sent_again_and_made_conditional(method: str, path: str,
 
 
 def test_what_makes_a_thing_of_its_own_and_a_logout_are_bound_to_no_version() -> None:
-    for path in ("/tasks", "/users", "/config/aws", "/auth/logout"):
+    made = ("/tasks", "/users", "/config/aws", "/events/{event_id}/create-task", "/alerts/{alert_id}/create-task")
+    for path in (*made, "/auth/logout", "/notifications/{notification_id}/redrive"):
         assert "412" not in DOCUMENT["paths"][path]["post"]["responses"]
     for path in ("/tasks/{task_id}/comments", "/config/aws/{config_id}/test"):
         assert "412" in DOCUMENT["paths"][path]["post"]["responses"]
+
+
+def test_the_version_of_a_stream_is_promised_where_an_answer_shows_one() -> None:
+    told = {
+        f"{method} {path}": {"ETag", "Stream-Version"} & answer["headers"].keys()
+        for method, path, operation in operations()
+        for status, answer in operation["responses"].items()
+        if status < "300"
+    }
+    assert {name for name, headers in told.items() if not headers} == {
+        "post /auth/login",
+        "post /auth/refresh",
+        "post /auth/logout",
+        "get /users",
+        "get /events",
+        "get /alerts",
+        "get /tasks",
+        "get /tasks/{task_id}/history",
+        "get /config/aws",
+        "get /dashboard/alerts-stats",
+        "get /dashboard/events-stats",
+        "get /dashboard/overview",
+        "get /dashboard/tasks-stats",
+        "get /dashboard/users-stats",
+        "get /notifications",
+        "post /notifications/{notification_id}/redrive",
+        "get /health",
+        "get /openapi.json",
+        "get /docs",
+    }
+    assert all("Stream-Version" in headers for name, headers in told.items() if headers and name[:4] != "get ")
 
 
 def test_every_problem_has_the_same_shape() -> None:

@@ -103,7 +103,6 @@ class Alert(Value):
         first_seen: seconds since the epoch, by the source; None before the first occurrence. Likewise `last_seen`.
         opened_at: when it last opened. Likewise the others: they are of the present or last time that it was open.
         openings: how often it opened.
-        for_people: whether its source meant it for people at any time of the present or last time that it was open.
         snoozed_at: when it was snoozed to `snoozed_until`, which tells two snoozes to the same time apart.
         recent: the ids of the monitoring events that were counted last.
         older: those before them.
@@ -132,7 +131,6 @@ class Alert(Value):
     opened_at: datetime | None = None
     acknowledged_at: datetime | None = None
     acknowledged_by: str | None = None
-    for_people: bool = False
     snoozed_at: datetime | None = None
     snoozed_until: datetime | None = None
     snoozed_by: str | None = None
@@ -223,7 +221,7 @@ class AlertSeverityChanged(DomainEvent):
 
 @event_type("alert.surfaced", 1)
 class AlertSurfaced(DomainEvent):
-    """It was open, and nobody was to be told; now people are."""
+    """It was open, and nobody was to be told; now people are. At most once in an opening."""
 
 
 @event_type("alert.resolved", 1)
@@ -349,8 +347,7 @@ def _changes(alert: Alert, recorded: Recorded) -> dict[str, Any]:
         case AlertNoticed():
             changes = _noticed(alert, event)
         case AlertRecurred():
-            face = event.face or alert.face
-            changes = {"face": face, "for_people": alert.for_people or not face.quiet}
+            changes = {"face": event.face or alert.face}
         case AlertSeverityChanged():
             changes = {"severity": event.new, "worst": max(alert.worst, event.new)}
         case AlertResolved():
@@ -398,7 +395,6 @@ def _opened_again(alert: Alert, event: AlertOpened | AlertReopened, at: datetime
         "severity": event.severity,
         "worst": event.severity,
         "config": event.config,
-        "for_people": not event.face.quiet,
         "openings": alert.openings + 1,
         "opened_at": at,
         "waiting": (),

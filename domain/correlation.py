@@ -158,6 +158,8 @@ def _opening(alert: Alert | None, one: Occurrence, thresholds: Thresholds) -> Do
 
 def _recurrence(alert: Alert, one: Occurrence) -> Iterable[DomainEvent]:
     face = _face(one)
+    if not alert.face.quiet:  # who was told that it opened is to be told that it ends
+        face = face.model_copy(update={"quiet": None})
     yield AlertRecurred(seen=_seen(one), face=None if face == alert.face else face)
     if one.judged.severity != alert.severity:
         yield AlertSeverityChanged(old=alert.severity, new=one.judged.severity)

@@ -7,7 +7,9 @@ from enum import StrEnum
 
 from domain.monitoring_config import MonitoringConfig, ServiceConfig, Thresholds, service_of
 from domain.monitoring_rules import FilterAction, Matchable, ResourceFilter, matches
+from domain.sources.generic import is_generic
 from domain.sources.mapping import MappedEvent, Severity, State
+from domain.sources.severity import tagged_severity
 from domain.value import Value
 
 
@@ -15,7 +17,7 @@ class Verdict(StrEnum):
     """What becomes of a monitoring event once it is recorded."""
 
     PROBLEM = "problem"
-    """It tells of a problem that is severe enough for an alert."""
+    """It tells of a problem that is severe enough for an alert, or of what a severity rule makes one."""
     MINOR = "minor"
     """It tells of one that is not."""
     OVER = "over"
@@ -54,11 +56,11 @@ def judge(mapped: MappedEvent, config: MonitoringConfig, version: int) -> Judgem
         return Judgement(verdict=Verdict.NOT_WATCHED, severity=mapped.severity, config=version)
     facts = matchable(mapped)
     rule = next((rule for rule in service.severity_rules if matches(rule.match, facts)), None)
-    severity = rule.severity if rule else mapped.severity
+    severity = mapped.severity if rule is None or _says_itself(mapped) else rule.severity
     if not _watched(mapped, severity, service.resource_filters, facts):
         verdict = Verdict.FILTERED
     else:
-        verdict = _verdict(mapped.state, severity, service.thresholds)
+        verdict = _verdict(mapped, severity, service.thresholds)
     return Judgement(verdict=verdict, severity=severity, config=version)
 
 
@@ -94,12 +96,23 @@ def _service(mapped: MappedEvent, config: MonitoringConfig) -> ServiceConfig | N
     return next((service for service in config.services if service.service_name == name), None)
 
 
+def _says_itself(mapped: MappedEvent) -> bool:
+    """Whether an alarm's own tag says how severe it is: who made the alarm knows that better than a rule for many."""
+    is_alarm = service_of(mapped.source) == "cloudwatch" and mapped.state is State.OPEN
+    return is_alarm and tagged_severity(mapped.tags) is not None
+
+
 def _watched(mapped: MappedEvent, severity: int, filters: tuple[ResourceFilter, ...], facts: Matchable) -> bool:
     """Whether the resource filters let an event in."""
-    # The end of a problem is not as severe as the problem was, mostly 0: it is let in if a problem of any severity
-    # would be, or an alert that a filter by severity let open would never end.
-    severities = range(6) if mapped.state is State.RESOLVED else (severity,)
-    return any(_takes(filters, facts.model_copy(update={"severity": one})) for one in severities)
+    if mapped.state is not State.RESOLVED:
+        return _takes(filters, facts.model_copy(update={"severity": severity}))
+    # The end of a problem is not as severe as the problem was, mostly 0, and some ends tell no tags, as the deletion of
+    # an alarm. It is let in if a problem of any severity, with any tags, would be: or an alert that a filter let open
+    # would never end.
+    asked = [one.match.tag for one in filters if one.match.tag and mapped.tags is None]
+    possible = [facts.tags, *({tag.key: tag.value} for tag in asked)]
+    might_be = ({"severity": one, "tags": tags} for one in range(6) for tags in possible)
+    return any(_takes(filters, facts.model_copy(update=one)) for one in might_be)
 
 
 def _takes(filters: tuple[ResourceFilter, ...], facts: Matchable) -> bool:
@@ -109,13 +122,24 @@ def _takes(filters: tuple[ResourceFilter, ...], facts: Matchable) -> bool:
     return decided is FilterAction.INCLUDE
 
 
-def _verdict(state: State, severity: int, thresholds: Thresholds) -> Verdict:
-    match state:
+def _verdict(mapped: MappedEvent, severity: int, thresholds: Thresholds) -> Verdict:
+    severe = severity >= thresholds.min_severity
+    match mapped.state:
         case State.OPEN:
-            return Verdict.PROBLEM if severity >= thresholds.min_severity else Verdict.MINOR
+            return Verdict.PROBLEM if severe else Verdict.MINOR
         case State.RESOLVED:
             return Verdict.OVER
         case State.NO_DATA | State.IN_PROGRESS:
             return Verdict.PROGRESS
         case State.EVENT:
-            return Verdict.NOTE
+            return Verdict.PROBLEM if severe and _is_raised(mapped, severity) else Verdict.NOTE
+
+
+def _is_raised(mapped: MappedEvent, severity: int) -> bool:
+    """Whether a rule makes a problem of what is none to the source.
+
+    A rule for many must not make one of every task that starts: what the source itself takes for severity 0 is no
+    problem by any rule, unless nothing but its envelope was understood.
+    """
+    remarkable = mapped.severity > 0 or is_generic(mapped.fingerprint)
+    return severity > mapped.severity and remarkable and not mapped.quiet

@@ -35,7 +35,10 @@ class EventShown(TypedDict):
     console_url: str | None
     quiet: Annotated[str | None, Field(description="why nobody is to be told; null if people are")]
     tags: Annotated[Mapping[str, str] | None, Field(description="of the resource, as far as the source tells them")]
-    alert_id: Annotated[str | None, Field(description="of the alert that took it; null if none did")]
+    alert_id: Annotated[
+        str | None,
+        Field(description="of the alert that took it, a 404 as long as it has never opened; null if none took it"),
+    ]
     verdict: Annotated[Verdict | None, Field(description="what the monitoring config made of it")]
     config_version: Annotated[
         int | None, Field(description="of the monitoring config that judged it; 0 for the defaults")

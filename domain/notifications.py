@@ -139,9 +139,7 @@ def _never(what: Happening) -> str | None:
     alert = what.alert
     if alert is None:
         return None
-    # Who was told of it is to learn of its end, although its source has muted it since.
-    is_known_end = isinstance(what.told, AlertTold) and what.told.transition is AlertNews.RESOLVED and alert.for_people
-    if alert.face.quiet and not is_known_end:
+    if alert.face.quiet:
         return f"not meant for people: {alert.face.quiet}"
     if what.snoozed_until is None and is_snoozed(alert, what.at):
         return f"snoozed until {alert.snoozed_until:%Y-%m-%d %H:%M} UTC"

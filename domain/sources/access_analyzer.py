@@ -10,7 +10,7 @@ from domain.sources import console
 from domain.sources.facts import Facts
 from domain.sources.fingerprint import fingerprint
 from domain.sources.mapping import State
-from domain.sources.moments import milliseconds
+from domain.sources.moments import ending
 from domain.sources.reading import UnreadableError, flag, instant, optional, text, value
 
 if TYPE_CHECKING:
@@ -98,9 +98,7 @@ def _finding(envelope: "Envelope", what: str, severity: int) -> Facts:
 def _order(envelope: "Envelope", *, deleted: bool) -> int | None:
     """The time of the last change. A deletion changes nothing, so it would be no newer than the status before it."""
     updated = instant(envelope.detail, "updatedAt")
-    if not deleted or envelope.time is None:
-        return updated
-    return max(updated or 0, milliseconds(envelope.time))
+    return ending(updated, envelope.time) if deleted else updated
 
 
 def _explanation(detail: Mapping[str, Any]) -> str | None:

@@ -10,7 +10,7 @@ from domain.sources import alarm_messages, console, json_text
 from domain.sources.facts import Facts
 from domain.sources.fingerprint import fingerprint
 from domain.sources.mapping import State
-from domain.sources.moments import milliseconds
+from domain.sources.moments import ending
 from domain.sources.reading import (
     UnreadableError,
     instant,
@@ -23,7 +23,7 @@ from domain.sources.reading import (
     text,
     value,
 )
-from domain.sources.severity import severity_word
+from domain.sources.severity import tagged_severity
 
 if TYPE_CHECKING:
     from domain.sources.envelope import Envelope
@@ -47,7 +47,7 @@ def state_change(envelope: "Envelope") -> Facts:
         raise UnreadableError(f"state.value is no state of an alarm: {shown(status)}")
     state, severity = _STATES[status]
     if state is State.OPEN:  # a tag says how bad the alarm is, not how bad its end
-        tagged = _tagged_severity(tags(detail, "alarmTags"))
+        tagged = tagged_severity(tags(detail, "alarmTags"))
         severity = severity if tagged is None else tagged
     causes = _causes(detail)
     contributor = optional(detail, "alarmContributor", "id")
@@ -75,13 +75,14 @@ def configuration_change(envelope: "Envelope") -> Facts:
     if operation == "delete":
         # Of a deleted alarm, `configuration.timestamp` is that of the last change *before*: by it the deletion would
         # be older than the alarm's last state, and the alert would stay open for ever.
-        sent = milliseconds(envelope.time) if envelope.time else None
-        known = [at for at in (order, instant(detail, "state", "timestamp"), sent) if at is not None]
-        order = max(known, default=None)
+        known = [at for at in (order, instant(detail, "state", "timestamp")) if at is not None]
+        order = ending(max(known, default=None), envelope.time)
     return Facts(
         title=f"{name}: {operation}",
         text=optional(detail, "configuration", "description"),
         resource=alarm,
+        # By these a resource filter let in what the deletion ends.
+        resources=tuple(filter(None, (*envelope.resources, _affected(detail)))),
         severity=0,
         state=State.RESOLVED if operation == "delete" else State.EVENT,
         status=operation,
@@ -131,12 +132,6 @@ def _causes(detail: Mapping[str, Any]) -> list[str]:
         return [text(alarm, "arn") for alarm in items(reason_data, "triggeringAlarms")]
     except ValueError:
         return []
-
-
-def _tagged_severity(found: Mapping[str, str] | None) -> int | None:
-    """The alarm's tag `severity`, a word or a number."""
-    tagged = next((held for name, held in (found or {}).items() if name.lower() == "severity"), None)
-    return None if tagged is None else severity_word(tagged)
 
 
 def _muted(detail: Mapping[str, Any]) -> str | None:

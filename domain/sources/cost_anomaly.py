@@ -11,12 +11,13 @@ from domain.sources import console
 from domain.sources.facts import Facts
 from domain.sources.fingerprint import fingerprint
 from domain.sources.mapping import State
+from domain.sources.moments import milliseconds
 from domain.sources.reading import UnreadableError, instant, items, number, optional, text
 
 if TYPE_CHECKING:
     from domain.sources.envelope import Envelope
 
-# From the total impact in USD. The severity rules of the monitoring config draw other lines.
+# From the total impact in USD. Severity rules, and `min_severity`, of the monitoring config draw other lines.
 _LEVELS = ((1_000.0, 3), (100.0, 2))
 _SMALL = 1
 
@@ -45,14 +46,20 @@ def anomaly(envelope: "Envelope") -> Facts:
         region=optional(cause, "region"),
         resource=optional(detail, "monitorArn") or next(iter(envelope.resources), None),
         severity=severity,
-        # Nothing ever ends an anomaly but a person, whom a small one is not worth.
+        # Nothing ever ends an anomaly but a person, whom a small one is not worth, unless a severity rule raises it.
         state=State.OPEN if severity > _SMALL else State.EVENT,
         fingerprint=fingerprint("cost-anomaly", anomaly_id),
-        order=instant(detail, "anomalyEndDate"),
+        order=_order(envelope),
         console_url=link
         if link and _CONSOLE.fullmatch(link)
         else console.page(envelope.region, "cost-management", "/anomaly-detection/overview"),
     )
+
+
+def _order(envelope: "Envelope") -> int | None:
+    """When it was told, or its last day if that is later: an anomaly may grow several times within a day."""
+    last, sent = instant(envelope.detail, "anomalyEndDate"), envelope.time
+    return last if sent is None else max(milliseconds(sent), last or 0)
 
 
 def _explanation(detail: Mapping[str, Any], causes: Sequence[Mapping[str, Any]]) -> list[str]:

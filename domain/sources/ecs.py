@@ -15,6 +15,8 @@ from domain.sources.reading import UnreadableError, flag, instant, items, number
 if TYPE_CHECKING:
     from domain.sources.envelope import Envelope
 
+SOURCE = "aws.ecs"
+
 _FAILED_TASK = 2
 _SERVICE = "service:"
 """How the group begins of a task that a service runs; the group of any other is its family."""
@@ -34,6 +36,15 @@ _HEALTH = {
 _OTHER_HEALTH = (State.EVENT, 0)
 
 
+def version(detail: Mapping[str, Any]) -> Sequence[object] | None:
+    """The task or container instance that a message is about, and its version; None if ECS tells no version.
+
+    It grows with each state, and copies of one message share it (ECS developer guide, "Amazon ECS events").
+    """
+    about, counted = detail.get("taskArn") or detail.get("containerInstanceArn"), detail.get("version")
+    return [about, counted] if isinstance(about, str) and type(counted) is int else None
+
+
 def task(envelope: "Envelope") -> Facts:
     """A task is in another state. Its problem is its group's: the next task of a crashing service is another one."""
     detail = envelope.detail
@@ -51,7 +62,6 @@ def task(envelope: "Envelope") -> Facts:
         # The version counts the states of one task; the tasks of a group can be put in order by time only.
         order=instant(detail, "updatedAt"),
         console_url=_page(envelope, cluster, "tasks", task_arn, "/details"),
-        quiet="stopped from outside" if state is State.OPEN and _stopped_on_purpose(detail) else None,
     )
 
 
@@ -134,7 +144,7 @@ def _task_state(detail: Mapping[str, Any], group: str, status: str) -> State:
     codes = _exit_codes(detail)
     # Without any exit code no container of it ever started.
     if any(codes) or optional(detail, "stopCode") == "TaskFailedToStart":
-        return State.OPEN
+        return State.EVENT if _stopped_on_purpose(detail) else State.OPEN
     # A task of a service that ends says nothing of the others; of a job, it is the job that went well.
     done = bool(codes) and not group.startswith(_SERVICE)
     return State.RESOLVED if done else State.EVENT

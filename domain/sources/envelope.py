@@ -5,11 +5,11 @@ What comes by another way (through an SNS topic, or as the input of an alarm's L
 
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from domain.sources import alarm_messages, health, json_text, monitoring_agent, registry, sns
+from domain.sources import alarm_messages, ecs, health, json_text, monitoring_agent, registry, sns
 from domain.sources.moments import moment
 from domain.sources.reading import shown
 from domain.value import Value
@@ -23,8 +23,8 @@ _NAMESPACE = uuid.UUID("5b0f3c0e-6c1b-4f57-9a53-0f6f5a1c7d42")
 _DELIVERY_FIELDS = ("id", "source", "detail-type", "account", "region", "time")
 # What two publications of one finding of ours share, beside the id in its detail.
 _FINDING_FIELDS = ("source", "detail-type", "account")
-# What the copies of one notice of Health share, beside what it names itself.
-_NOTICE_FIELDS = ("source", "detail-type")
+# What the copies of one notice of Health, or of one version in ECS, share beside what it names itself.
+_COPY_FIELDS = ("source", "detail-type")
 
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
@@ -97,8 +97,8 @@ def delivery_uuid(envelope: Envelope) -> uuid.UUID:
     """The same UUID (version 5) for every delivery of one message, and another for any other message.
 
     It is made from the envelope's facts; without an id, from the whole message. Each part of a message has its own. A
-    finding of ours is named by the id in its detail, and a notice of Health by its communication: published twice, they
-    come under two ids of EventBridge's.
+    finding of ours is named by the id in its detail, a notice of Health by its communication, and news of ECS by what
+    they are about and its version: published twice, they come under two ids of EventBridge's.
     """
     whole = uuid.uuid5(_NAMESPACE, json_text.canonical(_identity(envelope)))
     return whole if envelope.part is None else uuid.uuid5(whole, envelope.part)
@@ -109,10 +109,17 @@ def _identity(envelope: Envelope) -> object:
     finding = envelope.detail.get("id")
     if envelope.source == monitoring_agent.SOURCE and finding and isinstance(finding, str):
         return [finding, *(raw.get(name) for name in _FINDING_FIELDS)]
-    notice = health.communication(envelope.detail, envelope.account) if envelope.source == health.SOURCE else None
-    if notice:
-        return [*notice, *(raw.get(name) for name in _NOTICE_FIELDS)]
+    named = _named(envelope)
+    if named:
+        return [*named, *(raw.get(name) for name in _COPY_FIELDS)]
     return [raw.get(name) for name in _DELIVERY_FIELDS] if envelope.id else raw
+
+
+def _named(envelope: Envelope) -> Sequence[object] | None:
+    """What the source itself names a message by; None if by nothing."""
+    if envelope.source == health.SOURCE:
+        return health.communication(envelope.detail, envelope.account)
+    return ecs.version(envelope.detail) if envelope.source == ecs.SOURCE else None
 
 
 def _envelope(message: object) -> Envelope:

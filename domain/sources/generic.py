@@ -10,6 +10,8 @@ from domain.sources.severity import severity_level
 if TYPE_CHECKING:
     from domain.sources.envelope import Envelope
 
+_PREFIX = "generic"
+
 
 def anything(envelope: "Envelope") -> Facts:
     """Read any message. Raises nothing, whatever the detail holds: this is what all other mappers fall back to."""
@@ -22,5 +24,10 @@ def anything(envelope: "Envelope") -> Facts:
         resource=resource,
         severity=0 if level is None else level,
         state=State.EVENT,
-        fingerprint=fingerprint("generic", envelope.account, envelope.source, envelope.detail_type, resource),
+        fingerprint=fingerprint(_PREFIX, envelope.account, envelope.source, envelope.detail_type, resource),
     )
+
+
+def is_generic(fingerprint: str) -> bool:
+    """Whether it is one of a message that no mapper understood."""
+    return fingerprint.startswith((f"{_PREFIX}:", f"{_PREFIX}#"))

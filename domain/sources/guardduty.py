@@ -7,6 +7,7 @@ from domain.sources import console
 from domain.sources.facts import Facts
 from domain.sources.fingerprint import fingerprint
 from domain.sources.mapping import State
+from domain.sources.moments import ending
 from domain.sources.reading import UnreadableError, flag, instant, items, number, optional, tags, text, value
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def finding(envelope: "Envelope") -> Facts:
         raise UnreadableError("arn and id are missing")
     description = optional(detail, "description")
     region = region or envelope.region
+    updated = instant(detail, "updatedAt")
     search = f"/findings?search=id%3D{console.encoded(identifier)}" if identifier else "/findings"
     return Facts(
         title=text(detail, "title"),
@@ -52,7 +54,8 @@ def finding(envelope: "Envelope") -> Facts:
         status="archived" if archived else "active",
         # Messages that a tool trimmed have lost the ARN; the id is unique within an account and a Region.
         fingerprint=known_as(arn) if arn else fingerprint("guardduty", account or envelope.account, region, identifier),
-        order=instant(detail, "updatedAt"),
+        # Archiving a finding does not update it.
+        order=ending(updated, envelope.time) if archived else updated,
         console_url=console.page(region, "guardduty", search),
         quiet="a sample finding" if sample else None,
         tags=_tags(detail),

@@ -29,6 +29,20 @@ def moment(text: str) -> datetime | None:
         return None
 
 
+def ending(known: int | None, sent: datetime | None) -> int | None:
+    """The order of an end that has no time of its own: when it was sent, and in any case after what it ends.
+
+    An envelope's time is in whole seconds: it may be older than a state of that second.
+
+    Args:
+        known: the order of the last state, in ms since the epoch.
+        sent: the envelope's time.
+    """
+    if sent is None:
+        return None if known is None else known + 1
+    return milliseconds(sent) if known is None else max(milliseconds(sent), known + 1)
+
+
 def milliseconds(when: datetime) -> int:
     """Milliseconds since the epoch, exactly. `when` must be aware."""
     return (when - _EPOCH) // _MILLISECOND

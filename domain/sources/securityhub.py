@@ -11,7 +11,7 @@ from domain.sources import console, guardduty, json_text
 from domain.sources.facts import Facts
 from domain.sources.fingerprint import digest, fingerprint
 from domain.sources.mapping import State
-from domain.sources.moments import milliseconds
+from domain.sources.moments import ending, milliseconds
 from domain.sources.reading import UnreadableError, flag, instant, items, number, optional, tags, text, value
 
 if TYPE_CHECKING:
@@ -139,7 +139,9 @@ def changed(identifier: str, updated: int | None, state: State, envelope: "Envel
     Args:
         updated: the provider's time.
     """
-    if envelope.time is None or (guardduty.is_finding(identifier) and state is not State.RESOLVED):
+    if state is State.RESOLVED:
+        return ending(updated, envelope.time)
+    if envelope.time is None or guardduty.is_finding(identifier):
         return updated
     return max(milliseconds(envelope.time), updated or 0)
 

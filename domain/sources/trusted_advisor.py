@@ -29,7 +29,8 @@ _VOLATILE_KEY = re.compile(
     r"costs?|savings?|price|percent(age)?|number|count|recommended|estimated|current)\b",
     re.IGNORECASE,
 )
-_MEASURED = re.compile(r"[+-]?\s*\$?\s*[0-9][0-9.,]*\s*[%$]?")
+# The blanks after the sign stand in one place only: in two, they could be divided between them in as many ways.
+_MEASURED = re.compile(r"[+-]?\s*(?:\$\s*)?[0-9][0-9.,]*\s*[%$]?")
 
 
 def check_item(envelope: "Envelope") -> Facts:

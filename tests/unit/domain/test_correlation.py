@@ -156,6 +156,16 @@ def test_what_was_muted_surfaces_when_it_is_no_longer() -> None:
     assert names(occurrence(2), alert=alert) == [AlertRecurred, AlertSurfaced]
 
 
+def test_what_people_were_told_of_is_no_secret_until_it_ends() -> None:
+    alert = taken([occurrence(1)], [occurrence(2, quiet="muted", title="db-1 is slower")])
+    assert alert is not None
+    assert (alert.face.title, alert.face.quiet) == ("db-1 is slower", None)
+    assert names(occurrence(3), alert=alert) == [AlertRecurred]  # and does not surface again
+    again = taken([occurrence(4, Verdict.OVER)], [occurrence(5, quiet="muted")], alert=alert)
+    assert again is not None
+    assert again.face.quiet == "muted"  # of this opening nobody was told
+
+
 def test_an_alert_waits_for_so_many_occurrences_within_so_many_seconds() -> None:
     limits = Thresholds(occurrences=3, seconds=100)
     alert = taken([occurrence(1), occurrence(50)], [occurrence(140)], limits=limits)

@@ -79,6 +79,55 @@ def test_a_severity_rule_decides_before_filters_and_thresholds_look_at_the_sever
 
 
 @pytest.mark.parametrize(
+    ("changes", "severity", "verdict"),
+    [
+        ({"severity": 1}, 2, Verdict.PROBLEM),
+        ({"severity": 2}, 2, Verdict.NOTE),  # not raised
+        ({"severity": 3}, 2, Verdict.NOTE),
+        ({"severity": 1}, 1, Verdict.NOTE),
+        ({"severity": 0}, 5, Verdict.NOTE),  # to its source it is nothing at all
+        ({"severity": 0, "fingerprint": "generic:111122223333|aws.guardduty|New|"}, 2, Verdict.PROBLEM),
+        ({"severity": 0, "fingerprint": "generic#3f"}, 2, Verdict.PROBLEM),
+        ({"severity": 1, "quiet": "a copy"}, 2, Verdict.NOTE),
+        ({"severity": 0, "state": State.RESOLVED}, 5, Verdict.OVER),
+        ({"severity": 0, "state": State.IN_PROGRESS}, 5, Verdict.PROGRESS),
+    ],
+)
+def test_a_severity_rule_that_raises_an_event_makes_a_problem_of_it(
+    changes: dict[str, Any], severity: int, verdict: Verdict
+) -> None:
+    rules = (SeverityRule(match=Match(), severity=severity),)
+    event = mapped(**{"state": State.EVENT, **changes})
+    assert judge(event, config(severity_rules=rules), 1).verdict is verdict
+
+
+def test_what_a_rule_raises_below_the_threshold_stays_an_event() -> None:
+    rules, limits = (SeverityRule(match=Match(), severity=2),), Thresholds(min_severity=3)
+    event = mapped(state=State.EVENT, severity=1)
+    assert judge(event, config(severity_rules=rules, thresholds=limits), 1).verdict is Verdict.NOTE
+
+
+@pytest.mark.parametrize(
+    ("changes", "severity"),
+    [
+        ({"tags": {"Severity": "critical"}, "severity": 4}, 4),
+        ({"tags": {"severity": "dire"}}, 2),
+        ({"tags": None}, 2),
+        ({"tags": {"severity": "critical"}, "severity": 0, "state": State.RESOLVED}, 2),
+    ],
+)
+def test_how_severe_an_alarm_is_its_own_tag_says_before_any_rule(changes: dict[str, Any], severity: int) -> None:
+    service = ServiceConfig(service_name="cloudwatch", severity_rules=(SeverityRule(match=Match(), severity=2),))
+    by = defaults().model_copy(update={"services": (service,)})
+    assert judge(mapped(**{"source": "aws.cloudwatch", "severity": 3, **changes}), by, 1).severity == severity
+
+
+def test_a_tag_of_what_is_no_alarm_says_nothing_of_its_severity() -> None:
+    rules = (SeverityRule(match=Match(), severity=4),)
+    assert judge(mapped(tags={"severity": "low"}), config(severity_rules=rules), 1).severity == 4
+
+
+@pytest.mark.parametrize(
     ("filters", "resource", "verdict"),
     [
         ([("exclude", "i-*")], "i-1", Verdict.FILTERED),
@@ -113,6 +162,28 @@ def test_the_end_of_a_problem_that_a_filter_by_severity_let_in_is_let_in_too(
     given = tuple(ResourceFilter(action=FilterAction(action), match=match) for action, match in filters)
     judged = judge(mapped(state=State.RESOLVED, severity=0), config(resource_filters=given), 1)
     assert (judged.verdict, judged.severity) == (verdict, 0)
+
+
+PROD, TEST = Match(tag=Tag(key="env", value="prod")), Match(tag=Tag(key="env", value="test"))
+
+
+@pytest.mark.parametrize(
+    ("filters", "tags", "verdict"),
+    [
+        ([("include", PROD)], None, Verdict.OVER),
+        ([("include", PROD)], {"env": "test"}, Verdict.FILTERED),
+        ([("exclude", TEST)], None, Verdict.OVER),
+        ([("exclude", TEST), ("include", PROD)], None, Verdict.OVER),
+        ([("exclude", Match(resource="i-*")), ("include", PROD)], None, Verdict.FILTERED),
+        ([("include", Match(tag=PROD.tag, min_severity=3))], None, Verdict.OVER),
+    ],
+)
+def test_the_end_of_a_problem_that_tells_no_tags_is_let_in_if_any_tags_would_be(
+    filters: list[tuple[str, Match]], tags: dict[str, str] | None, verdict: Verdict
+) -> None:
+    given = tuple(ResourceFilter(action=FilterAction(action), match=match) for action, match in filters)
+    ended = mapped(state=State.RESOLVED, severity=0, tags=tags)
+    assert judge(ended, config(resource_filters=given), 1).verdict is verdict
 
 
 def test_thresholds_are_those_of_the_service() -> None:

@@ -11,7 +11,7 @@ from domain.registry import DECIDERS
 KNOWN = {
     # kind: (the decider's schema, a digest of the shape of its state)
     "event": (2, "14461e9d41aeb1a3"),
-    "alert": (3, "2750500b22c8b1bb"),
+    "alert": (3, "a27ff173832bb82b"),
     "task": (3, "631a8b3c87d515b5"),
     "user": (3, "2a1849f615b79747"),
     "session": (1, "627ebf126b6e4c61"),

@@ -19,7 +19,6 @@ from domain.alerts import (
     AlertResolved,
     AlertSeverityChanged,
     AlertSnoozed,
-    AlertSurfaced,
     Ending,
     Face,
     Seen,
@@ -120,31 +119,6 @@ def test_the_end_of_what_opened_again_less_severely_is_not_told_for_nobody_knows
     world.hear(world.opened(severity=4), world.happens("a", RESOLVED))
     world.hear(world.happens("a", reopened(world)), world.happens("a", RESOLVED))
     assert world.statuses() == ["decided", "decided", "suppressed", "suppressed"]
-
-
-def test_the_end_is_told_to_those_who_know_of_the_problem_although_its_source_has_muted_it_since(
-    world: Telling,
-) -> None:
-    muted = Face(source="aws.cloudwatch", detail_type="x", title="a is broken", quiet="muted by AWS")
-    shown = muted.model_copy(update={"quiet": None})
-    again = recurrence("2-x").model_copy(update={"face": muted})
-    commits = [
-        world.opened(),
-        world.happens("a", recurrence().model_copy(update={"face": muted}), RESOLVED),
-        world.opened("never", quiet="muted by AWS"),
-        world.happens("never", RESOLVED),
-        world.opened("for a time", quiet="muted by AWS"),
-        world.happens("for a time", recurrence().model_copy(update={"face": shown}), AlertSurfaced(), again, RESOLVED),
-        world.happens("for a time", reopened(world).model_copy(update={"face": muted, "severity": 3}), RESOLVED),
-    ]
-    world.hear(*commits)
-    ends = [(row.stream, row.status) for row in world.rows() if row.about == "resolved"]
-    assert ends == [
-        ("alert#a", "decided"),
-        ("alert#never", "suppressed"),
-        ("alert#for a time", "decided"),
-        ("alert#for a time", "suppressed"),
-    ]
 
 
 def test_a_late_older_occurrence_of_what_is_over_or_never_opened_is_not_told(world: Telling) -> None:

@@ -83,6 +83,17 @@ def test_a_deletion_is_later_than_the_last_state_although_its_configuration_is_o
     assert no_time.order == 1775044800000
 
 
+@pytest.mark.parametrize("time", ["2026-03-10T08:14:22Z", ...])
+def test_a_deletion_within_the_second_of_the_last_state_is_later_all_the_same(mapped: Mapped, time: Any) -> None:
+    assert mapped("alarm-deleted", {"time": time}).order == mapped("alarm").order + 1
+
+
+def test_a_deletion_has_the_dimensions_that_a_filter_may_have_let_the_alarm_in_by(mapped: Mapped) -> None:
+    alarm, deleted = mapped("alarm"), mapped("alarm-deleted")
+    assert deleted.resource == ARN
+    assert deleted.resources == (ARN, alarm.resource)
+
+
 @pytest.mark.parametrize("operation", ["create", "update"])
 def test_other_changes_of_a_configuration_are_noted(mapped: Mapped, operation: str) -> None:
     event = mapped("alarm-deleted", {"detail.operation": operation})

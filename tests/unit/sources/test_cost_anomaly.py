@@ -45,9 +45,12 @@ def test_an_anomaly_by_what_costs_more_in_the_account_that_spent_it(mapped: Mapp
 
 def test_an_update_is_the_same_anomaly_and_later(mapped: Mapped) -> None:
     first = mapped("cost-anomaly", {IMPACT: 40})
-    update = mapped("cost-anomaly", {"id": "another", "detail.anomalyEndDate": "2026-03-19T00:00:00Z"})
+    update = mapped("cost-anomaly", {"id": "another", "time": "2026-03-18T21:00:00Z"})  # of the same day
     assert first.fingerprint == update.fingerprint == "cost-anomaly:d4c3b2a1-0f9e-4d8c-b7a6-958473625140"
-    assert (first.order, update.order) == (1773792000000, 1773878400000)
+    assert (first.order, update.order) == (1773846000000, 1773867600000)
+    assert mapped("cost-anomaly", {"time": ...}).order == 1773792000000
+    assert mapped("cost-anomaly", {"detail.anomalyEndDate": ...}).order == first.order
+    assert mapped("cost-anomaly", {"detail.anomalyEndDate": "2026-03-19T00:00:00Z"}).order == 1773878400000
 
 
 @pytest.mark.parametrize("causes", [..., [], [{}]])

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from domain.sources.envelope import delivery_uuid, read
 from domain.sources.mapping import MappedEvent, State
 
 Mapped = Callable[..., MappedEvent]
+Message = Callable[..., dict[str, Any]]
 
 CLUSTER = "arn:aws:ecs:eu-central-1:111122223333:cluster/shop"
 SERVICE = "arn:aws:ecs:eu-central-1:111122223333:service/shop/web"
@@ -38,7 +41,6 @@ def containers(*codes: int | None) -> list[dict[str, Any]]:
 def test_what_a_task_says_of_its_group(mapped: Mapped, changes: dict[str, Any], state: State, severity: int) -> None:
     event = mapped("ecs-task", changes)
     assert (event.state, event.severity) == (state, severity)
-    assert event.quiet is None
     assert event.unmapped == ()
 
 
@@ -67,17 +69,17 @@ def test_tasks_are_ordered_by_time_since_the_version_counts_the_states_of_one(ma
 
 
 @pytest.mark.parametrize(
-    ("changes", "quiet"),
+    ("changes", "state"),
     [
-        ({"detail.stopCode": "UserInitiated", "detail.containers": containers(143, 0)}, True),
-        ({"detail.stopCode": "UserInitiated", "detail.containers": containers(1)}, False),
+        ({"detail.stopCode": "UserInitiated", "detail.containers": containers(143, 0)}, State.EVENT),
+        ({"detail.stopCode": "UserInitiated", "detail.containers": containers(1)}, State.OPEN),
         (
             {
                 "detail.stopCode": "ServiceSchedulerInitiated",
                 "detail.stoppedReason": "Scaling activity initiated by (deployment ecs-svc/1)",
                 "detail.containers": containers(137),
             },
-            True,
+            State.EVENT,
         ),
         (
             {
@@ -85,16 +87,31 @@ def test_tasks_are_ordered_by_time_since_the_version_counts_the_states_of_one(ma
                 "detail.stoppedReason": "Task failed ELB health checks in (target-group web)",
                 "detail.containers": containers(137),
             },
-            False,
+            State.OPEN,
         ),
     ],
 )
-def test_nobody_is_told_of_a_task_that_was_stopped_on_purpose(
-    mapped: Mapped, changes: dict[str, Any], *, quiet: bool
+def test_a_task_that_was_stopped_on_purpose_is_no_problem(
+    mapped: Mapped, changes: dict[str, Any], state: State
 ) -> None:
     event = mapped("ecs-task", changes)
-    assert event.state is State.OPEN
-    assert (event.quiet == "stopped from outside") is quiet
+    assert (event.state, event.severity) == (state, 2 if state is State.OPEN else 0)
+
+
+@pytest.mark.parametrize("fixture", ["ecs-task", "ecs-instance"])
+def test_copies_of_one_version_are_deliveries_of_one_message(message: Message, fixture: str) -> None:
+    def identity(changes: dict[str, Any]) -> UUID:
+        return delivery_uuid(read(message(fixture, changes)))
+
+    about = "detail.taskArn" if fixture == "ecs-task" else "detail.containerInstanceArn"
+    copy = {"id": "another", "time": "2026-03-12T10:05:39Z"}
+    assert identity(copy) == identity({})
+    assert identity({"detail.version": 5}) != identity({})
+    assert identity({about: "arn:aws:ecs:eu-central-1:111122223333:task/shop/other"}) != identity({})
+    assert identity({"detail-type": "ECS Something Else"}) != identity({})
+    no_versions: list[Any] = [..., None, True, "6", 6.5, [], {}]
+    for odd in [*({"detail.version": value} for value in no_versions), {about: ...}, {about: 7}]:
+        assert identity({**copy, **odd}) != identity(odd)
 
 
 def test_a_task_by_its_group_with_the_reasons(mapped: Mapped) -> None:

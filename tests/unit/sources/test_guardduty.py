@@ -38,6 +38,12 @@ def test_a_finding_is_open_until_it_is_archived(mapped: Mapped) -> None:
     assert mapped("guardduty", {"detail.service.archived": True}).state is State.RESOLVED
 
 
+@pytest.mark.parametrize("changes", [{}, {"time": "2026-03-10T10:15:33Z"}, {"time": ...}])
+def test_archiving_a_finding_is_newer_although_it_does_not_update_it(mapped: Mapped, changes: dict[str, Any]) -> None:
+    archived = mapped("guardduty", {**changes, "detail.service.archived": True})
+    assert archived.order > mapped("guardduty", changes).order == 1773137733402
+
+
 def test_a_repeat_is_the_same_problem_and_later(mapped: Mapped) -> None:
     first = mapped("guardduty")
     repeat = mapped(

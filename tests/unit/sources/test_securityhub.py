@@ -63,6 +63,11 @@ def test_the_order_is_no_older_than_the_providers_time(mapped: Mapped) -> None:
     assert mapped(CONTROL, {"time": "2026-03-01T10:00:00Z"}).order == 1773137335771
 
 
+def test_an_end_is_newer_than_what_the_provider_told_of_the_same_moment(mapped: Mapped) -> None:
+    at = {"time": "2026-03-01T10:00:00Z"}
+    assert mapped(CONTROL, {**at, FINDING + "Workflow.Status": "SUPPRESSED"}).order == mapped(CONTROL, at).order + 1
+
+
 def test_the_config_rule_behind_a_control_is_named(mapped: Mapped) -> None:
     text = mapped(CONTROL).text
     assert text is not None

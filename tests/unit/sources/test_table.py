@@ -175,7 +175,7 @@ TABLE = [
     Row("config-rule", 2, OPEN, "rule", "AWS::S3::Bucket/invoices", 1773730803414, "?configRuleName=s3-public%20read"),
     Row(
         "cost-anomaly", 3, OPEN, "cost", "arn:aws:ce::111122223333:anomalymonitor/3c2b1a09-f8e7-4d6c-b5a4-938271605f4e",
-        1773792000000, "/anomalies/d4c3b2a1-0f9e-4d8c-b7a6-958473625140",
+        1773846000000, "/anomalies/d4c3b2a1-0f9e-4d8c-b7a6-958473625140",
     ),
     Row(
         "access-analyzer", 2, OVER, "access", "arn:aws:s3:::invoices", 1773663000000, "#/findings/details/9e8d7c6b",

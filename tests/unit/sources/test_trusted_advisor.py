@@ -1,5 +1,6 @@
 """Trusted Advisor, as the field map says."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -88,6 +89,14 @@ def test_without_a_resource_an_item_is_told_by_what_does_not_change_in_it(mapped
 def test_another_item_without_a_resource_is_another_problem(mapped: Mapped, key: str, value: str) -> None:
     other = {**KEYS, "detail.check-item-detail": {**KEY, key: value}}
     assert mapped("trusted-advisor", other).fingerprint != mapped("trusted-advisor", KEYS).fingerprint
+
+
+@pytest.mark.parametrize("blanks", ["+", "+$", "1", "1%"])
+def test_a_value_of_any_length_is_read_in_no_time(mapped: Mapped, blanks: str) -> None:
+    odd = {**KEYS, "detail.check-item-detail": {**KEY, "Name": f"{blanks}{' ' * 20_000}x"}}
+    began = time.process_time()
+    mapped("trusted-advisor", odd)
+    assert time.process_time() - began < 0.5  # a pattern that divides the blanks in every way takes seconds
 
 
 @pytest.mark.parametrize("changes", [{"account": "444455556666"}, {"detail.check-name": "Service Limits"}])

@@ -41,7 +41,7 @@ class NotificationShown(TypedDict):
     ]
     channel: str
     rule: Annotated[str | None, Field(description="the notification rule that decided; null if none did")]
-    reason: Annotated[str, Field(description="why it stands where it stands, in words")]
+    reason: Annotated[str, Field(description="why people are told, or not, or later, in words")]
     about: Annotated[
         str,
         Field(
@@ -58,5 +58,8 @@ class NotificationShown(TypedDict):
     told_in: Annotated[str | None, Field(description="the notification whose message tells this one too")]
     sent_at: int | None
     attempts: int
-    error: str | None
+    error: Annotated[
+        str | None,
+        Field(description="why it is not sent, or not yet: what Slack said last, or what it waits for in its channel"),
+    ]
     message: Annotated[Any, Field(description="as it was posted last, in Slack's form; null before")]

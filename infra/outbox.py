@@ -7,7 +7,7 @@ It is not a view and never rebuilt: a decision is taken once. States:
     held -> grouped                   told in the message of another row, which leads its group
     decided -> sending -> sent        told; only `sent` stops a repeat
                sending -> decided     refused for now; the queue brings the delivery back
-               sending -> held        the channel has had its messages of this minute
+               sending -> held        the channel has had its messages of this minute, or is paused
                sending -> failed      refused for good
                sending -> unconfigured   the channel has no webhook
     failed, unconfigured -> decided   redriven by a person
@@ -127,8 +127,10 @@ class Notification(Model):
         told_in: of a grouped row: the id of the one that leads.
         rate: messages a minute that its channel takes.
         due_at: when somebody must look at it, in seconds since the epoch.
+        wanted_at: when it was to be told: decided, or let go; missing while it is held.
         not_before: when it may be sent again after Slack refused it for now.
         turn_at: the time of the place that is kept for it in its channel; see `infra.delivery_rate`.
+        paused: seconds that it has waited because its channel was paused.
         redriven_by: the key of the request that redrove it last.
         message: the rendered Slack message, as JSON.
     """
@@ -161,8 +163,10 @@ class Notification(Model):
     lease_until = NumberAttribute(null=True)
     due_partition = UnicodeAttribute(null=True)
     due_at = NumberAttribute(null=True)
+    wanted_at = NumberAttribute(null=True)
     not_before = NumberAttribute(null=True)
     turn_at = NumberAttribute(null=True)
+    paused = NumberAttribute(null=True)
     sent_at = NumberAttribute(null=True)
     error = UnicodeAttribute(null=True)
     message = UnicodeAttribute(null=True)
@@ -202,7 +206,7 @@ def new(notification_id: NotificationId, status: Status, **attributes: Any) -> N
     """A row that is not kept yet. One that is on its way is looked at again in case it gets lost."""
     now = int(time.time())
     if status is Status.DECIDED:
-        attributes["due_at"] = now + LOST_DELIVERY_SECONDS
+        attributes |= {"due_at": now + LOST_DELIVERY_SECONDS, "wanted_at": now}
     if "due_at" in attributes:
         attributes["due_partition"] = notification_id.due_partition
     return Notification(
@@ -300,19 +304,21 @@ def finish(
     error: str | None = None,
     message: str | None = None,
     wait: int = 0,
+    turn_at: int | None = None,
 ) -> None:
     """Note what came of a lease.
 
     Args:
         status: SENT; FAILED or UNCONFIGURED for good; or DECIDED, to be tried again.
         wait: seconds until then; nobody can lease it before.
+        turn_at: the place that is kept for it in its channel then; the one that it had is used.
     """
     actions: list[Action] = [
         Notification.status.set(status),
         Notification.lease_until.remove(),
-        Notification.turn_at.remove(),  # the place is used
+        Notification.turn_at.set(turn_at) if turn_at else Notification.turn_at.remove(),
+        Notification.error.set(error) if error else Notification.error.remove(),
     ]
-    actions.append(Notification.error.set(error) if error else Notification.error.remove())
     if message:
         actions.append(Notification.message.set(message))
     if status is Status.SENT:
@@ -327,19 +333,22 @@ def finish(
     row.update(actions=actions, condition=Notification.lease_until == row.lease_until)
 
 
-def put_off(row: Notification, until: int, reason: str, turn_at: int) -> None:
+def put_off(row: Notification, until: int, turn_at: int, paused: int, error: str) -> None:
     """Give back a lease: it was no attempt, and its time is later.
 
     Args:
         until: when it is looked at again, in seconds since the epoch.
         turn_at: likewise the place that is kept for it in its channel, which may be later.
+        paused: seconds of the wait in which the channel is paused.
+        error: why it has to wait.
     """
     row.update(
         actions=[
             Notification.status.set(Status.HELD),
-            Notification.reason.set(reason),
+            Notification.error.set(error),
             Notification.lease_until.remove(),
             Notification.attempts.add(-1),
+            Notification.paused.add(paused),
             Notification.due_at.set(until),
             Notification.turn_at.set(turn_at),
         ],
@@ -356,6 +365,7 @@ def redrive(row: Notification, key: str | None = None) -> bool:
     actions: list[Action] = [
         *on_its_way(row.key),
         Notification.attempts.set(0),
+        Notification.paused.remove(),
         Notification.error.remove(),
         Notification.redriven_by.set(key) if key else Notification.redriven_by.remove(),
     ]
@@ -373,11 +383,13 @@ def redrive(row: Notification, key: str | None = None) -> bool:
 
 def on_its_way(notification_id: NotificationId) -> "list[Action]":
     """It is decided, and looked at again in case it gets lost."""
+    now = int(time.time())
     return [
         Notification.status.set(Status.DECIDED),
+        Notification.wanted_at.set(Notification.wanted_at | now),
         Notification.not_before.remove(),
         Notification.due_partition.set(notification_id.due_partition),
-        Notification.due_at.set(int(time.time()) + LOST_DELIVERY_SECONDS),
+        Notification.due_at.set(now + LOST_DELIVERY_SECONDS),
     ]
 
 

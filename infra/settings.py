@@ -124,6 +124,9 @@ makes another message."""
 MAX_PUT_OFF_MINUTES = 60
 """However many messages wait for a channel, one is looked at again after this time: nobody may want it any more."""
 
+LATE_SECONDS = 300
+"""A message that is sent so long after its time says so."""
+
 MAX_DELIVERY_ATTEMPTS = 33
 """With the waits below they take three to six hours: so long Slack may be out of order. The last attempt comes before
 the queue moves the delivery to its dead-letter queue; see `maxReceiveCount`."""
@@ -131,6 +134,9 @@ the queue moves the delivery to its dead-letter queue; see `maxReceiveCount`."""
 DELIVERY_BACKOFF_BASE_SECONDS = 2
 DELIVERY_BACKOFF_CAP_SECONDS = 900
 """A refused delivery comes back after a random time around base x 2^attempt."""
+
+PAUSE_SECONDS = 10
+"""A channel is paused when what it refused waits so long or longer. A short refusal holds up no other message."""
 
 SNAPSHOT_COMMITS = 25
 SNAPSHOT_BYTES = 32_768

@@ -129,6 +129,19 @@ def rendered(template: str, **names: object) -> dict[str, Any]:
     return message
 
 
+def say_late(message: dict[str, Any], since: int, timezone: str) -> None:
+    """Have a message say, below its headline, that it comes late.
+
+    Args:
+        since: when it was to be told, in seconds since the epoch.
+        timezone: of the IANA database, for what is shown where Slack cannot show the reader's own.
+    """
+    words = {"type": "plain_text", "emoji": False, "text": "Told late: this was to be told on"}
+    date = {"type": "mrkdwn", "verbatim": True, "text": slack_text.date(since, timezone)}
+    message["blocks"].insert(1, {"type": "context", "elements": [words, date]})
+    _shorten(message)
+
+
 def blocks(message: dict[str, Any]) -> list[dict[str, Any]]:
     """All blocks of a message: its own, then those of its attachments."""
     return [*message["blocks"], *(block for one in message.get("attachments", ()) for block in one["blocks"])]

@@ -29,12 +29,14 @@ class Delivery(NamedTuple):
         sent: Slack said so.
         heals: whether trying again makes sense.
         retry_after: seconds that Slack asks to wait.
+        timed_out: it took all the time that a post may take.
         error: a sentence for people; None when sent.
     """
 
     sent: bool
     heals: bool = False
     retry_after: int | None = None
+    timed_out: bool = False
     error: str | None = None
 
 
@@ -69,7 +71,7 @@ def post(url: str, message: Mapping[str, Any]) -> Delivery:
             preload_content=False,  # the body is not read: its length is the other side's choice
         )
     except urllib3.exceptions.TimeoutError:
-        return Delivery(sent=False, heals=True, error="Slack did not answer in time")
+        return Delivery(sent=False, heals=True, timed_out=True, error="Slack did not answer in time")
     except urllib3.exceptions.HTTPError as error:
         return Delivery(sent=False, heals=True, error=f"Slack could not be reached ({type(error).__name__})")
     status, headers = answer.status, answer.headers

@@ -53,15 +53,20 @@ def redrive(
     ids: Annotated[list[str] | None, typer.Argument(metavar="ID…", help="As `list` shows them.")] = None,
     *,
     all_failed: Annotated[bool, typer.Option("--all-failed", help="All that were given up.")] = False,
+    all_unconfigured: Annotated[
+        bool, typer.Option("--all-unconfigured", help="All whose channel had no webhook.")
+    ] = False,
     stage: StageOption = LOCAL_STAGE,
 ) -> None:
     """Send once more what was given up, or had no webhook. Ends with 1 if one of them is not sent."""
     from ops import outbox_of_stage  # noqa: PLC0415 - as above
 
-    if bool(ids) == all_failed:
-        raise OpsError("no notifications are named, or some beside --all-failed", "Name them, or give it", exit_code=2)
+    chosen = {Status.FAILED: all_failed, Status.UNCONFIGURED: all_unconfigured}
+    statuses = {status for status, is_chosen in chosen.items() if is_chosen}
+    if bool(ids) == bool(statuses):
+        raise OpsError("no notifications are named, or some beside --all-…", "Name them, or give one", exit_code=2)
     config = connect(stage)
-    wanted = outbox_of_stage.failed(config) if all_failed else ids or []
+    wanted = ids or outbox_of_stage.standing(config, statuses)
     left = 0
     for done in outbox_of_stage.redrive(config, wanted):
         if done.problem:
@@ -70,7 +75,7 @@ def redrive(
         else:
             console.print(f"[green]on its way[/] {escape(done.id)}", soft_wrap=True)
     if not wanted:
-        console.print("None was given up.")
+        console.print("There are none.")
     if left:
         raise typer.Exit(1)
 

@@ -44,7 +44,8 @@ def set_webhook(
     _change(stage, {channel: url})
     told = f"Kept. What is sent to the channel {channel} of stage {stage} from a minute from now on goes there."
     console.print(escape(told), soft_wrap=True)
-    console.print("Earlier messages are sent by `opsledger notifications redrive` only.", markup=False)
+    earlier = "Earlier messages are sent by `opsledger notifications redrive --all-unconfigured` only."
+    console.print(earlier, markup=False, soft_wrap=True)
 
 
 @webhook.command("remove")

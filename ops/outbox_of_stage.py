@@ -1,6 +1,6 @@
 """The outbox of a stage, worked on in this process with the operator's credentials. See `ops.views_of_stage`."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -33,14 +33,14 @@ def listed(config: SessionConfig, status: Status | None, limit: int) -> list[Not
     return [outbox.shown(row) for row in islice(found, limit)]
 
 
-def failed(config: SessionConfig) -> list[str]:
-    """The ids of all that were given up, the oldest first.
+def standing(config: SessionConfig, statuses: Collection[Status]) -> list[str]:
+    """The ids of all that have one of these statuses, the oldest first.
 
     Raises:
         OpsError: the stage is not deployed.
     """
     views_of_stage.enter(config)
-    return [row.id for row in _all() if row.status == Status.FAILED][::-1]
+    return [row.id for row in _all() if row.status in statuses][::-1]
 
 
 def redrive(config: SessionConfig, ids: Iterable[str]) -> Iterator[Redriven]:

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 from pydantic import TypeAdapter
 
 from domain.notifications import Told
 from domain.told import AlertTold
 from infra.outbox import Notification
+from infra.settings import LATE_SECONDS
 from projections import report_notices
 
 _TOLD: TypeAdapter[Told] = TypeAdapter(Told)
@@ -30,11 +32,12 @@ def told_of(row: Notification) -> Told:
         raise NothingToTellError(f"{row.id} tells nothing that can be read") from None
 
 
-def message(row: Notification, members: Sequence[Notification]) -> str:
+def message(row: Notification, members: Sequence[Notification], now: int) -> str:
     """The rendered Slack message of a row, as JSON.
 
     Args:
         members: those that are told with it. One that cannot be read is left out.
+        now: in seconds since the epoch; a message that comes late says so.
 
     Raises:
         NothingToTellError: see `told_of`.
@@ -42,13 +45,21 @@ def message(row: Notification, members: Sequence[Notification]) -> str:
     """
     from infra import slack_messages  # noqa: PLC0415 - its templates are loaded by those who render only
 
+    rendered = _rendered(row, members)
+    if row.wanted_at and now - row.wanted_at > LATE_SECONDS:
+        slack_messages.say_late(rendered, int(row.wanted_at), json.loads(row.told or "{}").get("timezone", "UTC"))
+    return json.dumps(rendered)
+
+
+def _rendered(row: Notification, members: Sequence[Notification]) -> dict[str, Any]:
+    from infra import slack_messages  # noqa: PLC0415 - as above
+
     if report_notices.is_report(row.stream):
-        return json.dumps(report_notices.message(row.told or ""))
+        return report_notices.message(row.told or "")
     told = told_of(row)
     if members:
-        return json.dumps(slack_messages.render_group([told, *_readable(members)]))
-    render = slack_messages.render_alert(told) if isinstance(told, AlertTold) else slack_messages.render_task(told)
-    return json.dumps(render)
+        return slack_messages.render_group([told, *_readable(members)])
+    return slack_messages.render_alert(told) if isinstance(told, AlertTold) else slack_messages.render_task(told)
 
 
 def _readable(members: Sequence[Notification]) -> list[Told]:

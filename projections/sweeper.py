@@ -129,7 +129,7 @@ class _Sweep:
             return False
         if decision is None:
             return True
-        actions: list[Any] = [Notification.reason.set(decision.reason)]
+        actions: list[Any] = [Notification.reason.set(decision.reason), Notification.error.remove()]
         if decision.outcome is Outcome.HOLD and decision.until is not None:
             actions.append(Notification.due_at.set(ceil(decision.until.timestamp())))
         else:

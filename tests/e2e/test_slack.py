@@ -1,8 +1,23 @@
 """What becomes of a message when Slack refuses it."""
 
+from collections.abc import Iterator
+
+import pytest
+
+from ops.stack import outputs
 from tests.e2e.system import Api, Slack, System, alarm, unique, wait_for
 
 
+@pytest.fixture
+def ended_pause(system: System) -> Iterator[None]:
+    """Ends the pause of the channel after the test: others send to it too, and wait for no minute to pass."""
+    yield
+    table = outputs(system.stack.config)["OutboxTable"]
+    counter = {"pk": {"S": "rate#default#600"}, "sk": {"S": "count"}}
+    system.client("dynamodb").delete_item(TableName=table, Key=counter)
+
+
+@pytest.mark.usefixtures("ended_pause")
 def test_a_message_that_slack_refuses_for_now_is_sent_later_and_once(system: System, admin: Api, slack: Slack) -> None:
     name = unique("refused")
     slack.answers[name] = [500] * 100  # until it was seen: a single refusal is over before a slow reader looks

@@ -14,6 +14,7 @@ import pytest
 
 from domain.told import AlertTold
 from infra import outbox, slack_messages, webhooks
+from infra.delivery_rate import RateCounter
 from infra.outbox import Notification, NotificationId, Status
 from infra.settings import (
     DELIVERY_BACKOFF_BASE_SECONDS,
@@ -159,7 +160,10 @@ class Desk:
         return records
 
     def let_the_wait_pass(self) -> None:
-        self.row().update(actions=[Notification.not_before.set(1)])
+        """Both that of the row and that of its channel."""
+        self.row().update(actions=[Notification.not_before.set(1), Notification.turn_at.remove()])
+        for counter in RateCounter.scan(RateCounter.sk == "count"):
+            counter.delete()
 
     def row(self, notification_id: str | None = None) -> Notification:
         parsed = NotificationId.parse(notification_id or self.id)
@@ -494,7 +498,7 @@ def test_what_cannot_be_read_fails_the_notification(desk: Desk, slack: Slack, to
 def test_one_delivery_that_comes_back_holds_up_no_other(desk: Desk, slack: Slack) -> None:
     desk.received()
     others = [desk.decide() for _ in range(3)]
-    slack.responses = [answering(200), answering(500), answering(200)]
+    slack.responses = [answering(200), answering(200), answering(500)]  # that pauses the channel
     records = desk.received()
     desk.send("no json")
     records[1:1] = desk.received()

@@ -87,7 +87,15 @@ def test_all_that_failed_are_and_nothing_else(queued: list[str]) -> None:
     assert queued == [ids[0], ids[3]]
     code, told = run("redrive", "--all-failed")
     assert (code, len(queued)) == (0, 2)
-    assert "None was given up." in told
+    assert "There are none." in told
+
+
+@pytest.mark.parametrize(("options", "numbers"), [([], [2]), (["--all-failed"], [0, 2, 3])])
+def test_all_that_had_no_webhook_are(queued: list[str], options: list[str], numbers: list[int]) -> None:
+    statuses = [Status.FAILED, Status.SENT, Status.UNCONFIGURED, Status.FAILED]
+    ids = [keep(number, status) for number, status in enumerate(statuses)]
+    assert run("redrive", "--all-unconfigured", *options)[0] == 0
+    assert queued == [ids[number] for number in numbers]
 
 
 def test_what_cannot_be_sent_is_told_and_holds_up_no_other(queued: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +129,7 @@ def test_a_notifier_that_fails_holds_up_no_other(queued: list[str], monkeypatch:
     assert "the function notifier failed" in told
 
 
-@pytest.mark.parametrize("arguments", [[], ["--all-failed", "x"]])
+@pytest.mark.parametrize("arguments", [[], ["--all-failed", "x"], ["--all-unconfigured", "x"]])
 def test_either_some_or_all(arguments: list[str], queued: list[str]) -> None:
     done = RUNNER.invoke(cli.app, ["notifications", "redrive", *arguments])
     assert done.exit_code != 0

@@ -16,7 +16,7 @@ from domain.sources.mapping import State
 from domain.tasks import Priority, Status
 from domain.told import AlertNews, AlertTold, TaskTold
 from infra import slack_messages
-from infra.slack_messages import RenderError, render_alert, render_group, render_task, text_objects
+from infra.slack_messages import RenderError, render_alert, render_group, render_task, say_late, text_objects
 from infra.slack_preview import preview
 from infra.slack_text import CUT
 from tests.unit.slack.told import (
@@ -155,6 +155,17 @@ def test_a_tasks_text_without_end_is_cut_and_says_so(character: str) -> None:
     assert facts_of(message)["Account"].endswith(CUT)
     group = render_group([with_text_everywhere("aws.rds", text), task_with_text_everywhere(text)] * 250)
     assert_slack_takes(group)
+
+
+def test_a_message_that_is_full_has_room_to_say_that_it_is_late() -> None:
+    for full in (
+        render_alert(with_text_everywhere("aws.rds", "x" * 50_000)),
+        render_group([with_text_everywhere("aws.rds", "x" * 150)] * 100),
+    ):
+        say_late(full, PUBLISHED_AT, "Europe/Berlin")
+        assert_slack_takes(full)
+        assert full["blocks"][0]["type"] == "header"
+        assert full["blocks"][1]["elements"][0]["text"].startswith("Told late")
 
 
 def test_one_long_explanation_keeps_all_the_room_there_is() -> None:

@@ -73,7 +73,7 @@ class Tally(InMemoryDynamoDB):
 
 def tallied(load: Load, batch_size: int) -> Tally:
     """The units of one second of a load, by key."""
-    from infra import generations, views  # noqa: PLC0415 - reads the names of tables
+    from infra import changes, counters, generations  # noqa: PLC0415 - reads the names of tables
     from infra.event_store import DynamoDBEventStore  # noqa: PLC0415
     from infra.personal_data import MemoryDataKeys, PersonalData  # noqa: PLC0415
     from projections.projector import Projector, hints_of, projections  # noqa: PLC0415
@@ -90,7 +90,7 @@ def tallied(load: Load, batch_size: int) -> Tally:
         tally.units.clear()
         with tally.metered() as used:
             for number, lane in enumerate(lanes):
-                with _moving(views, number % views.COUNTER_SHARDS):
+                with _moving(changes, number % counters.COUNTER_SHARDS):
                     projector = Projector(store, folding)
                     for batch in batches.batches(lane, batch_size):
                         projector.project(hints_of(batch))
@@ -151,11 +151,11 @@ def _size(stored: Stored | None) -> int:
 
 
 @contextmanager
-def _moving(views: Any, part: int) -> Iterator[None]:
+def _moving(changes: Any, part: int) -> Iterator[None]:
     """Have this process move that part of each counter."""
-    before = views._shard  # noqa: SLF001
-    views._shard = lambda: part  # noqa: SLF001
+    before = changes._shard  # noqa: SLF001
+    changes._shard = lambda: part  # noqa: SLF001
     try:
         yield
     finally:
-        views._shard = before  # noqa: SLF001
+        changes._shard = before  # noqa: SLF001

@@ -83,7 +83,8 @@ class FilledTables:
 
 def _write(commits: Iterator[Commit]) -> None:
     """Commits, rows and counters, in batches. Every commit is a stream of its own here."""
-    from infra.views import CounterRow, Key, Row  # noqa: PLC0415 - the table's name is read when this is imported
+    from infra.counters import CounterRow  # noqa: PLC0415 - the table's name is read when this is imported
+    from infra.views import Key, Row  # noqa: PLC0415 - the table's name is read when this is imported
     from projections.tasks import TaskProjection  # noqa: PLC0415
 
     projection = TaskProjection()

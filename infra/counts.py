@@ -13,8 +13,7 @@ from typing import NamedTuple
 
 from domain.commit import timestamp
 from infra.alert_rows import DayCounts
-from infra.task_keys import DUE_OPEN
-from infra.views import (
+from infra.counters import (
     ALERTS_COUNTER,
     ALERTS_DAYS_COUNTER,
     EVENTS_COUNTER,
@@ -24,9 +23,10 @@ from infra.views import (
     TASKS_COUNTER,
     TASKS_DUE_COUNTER,
     USERS_COUNTER,
-    Row,
     counters,
 )
+from infra.task_keys import DUE_OPEN
+from infra.views import Row
 
 SEVERITIES = [str(severity) for severity in range(6)]
 

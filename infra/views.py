@@ -89,32 +89,23 @@ sum. Units, without counters:
 import hashlib
 import json
 import os
-import random
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, NamedTuple
 
 from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribute
-from pynamodb.exceptions import TransactWriteError, UpdateError
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
-from pynamodb.transactions import TransactWrite
 
 from domain.monitoring_event_shape import EventShown
-from infra import generations
 from infra.generations import GenerationKey
-from infra.marks import parked_mark
 from infra.pynamodb_session import Connection, Model
 
 EVENT_SHARDS = 8
 EVENT_DAYS = "event-days"
-COUNTER_SHARDS = 4
-_SHARD = "|"
-MAX_TRANSACTION_ITEMS = 100
-MAX_TRANSACTION_BYTES = 3_500_000
-"""DynamoDB's limit for a transaction is 4 MB (Service quotas); attribute names and overhead take the rest."""
+AWS_CONFIGS_LIST = "aws-configs"
+USERS_LIST = "users"
 
 
 class Key(NamedTuple):
@@ -122,31 +113,9 @@ class Key(NamedTuple):
     sk: str
 
 
-ALERTS_COUNTER = "counter#alerts"
-ALERTS_DAYS_COUNTER = "counter#alerts-days"
-AWS_CONFIGS_LIST = "aws-configs"
-EVENTS_COUNTER = "counter#events"
-TASKS_COUNTER = "counter#tasks"
-TASKS_DUE_COUNTER = "counter#tasks-due"
-TASKS_CLOSED_COUNTER = "counter#tasks-closed"
-USERS_COUNTER = "counter#users"
-LOGGED_IN = "logged-in"
-"""Beside roles and activities, the sort key of the users who have ever logged in."""
-LOGINS_COUNTER = "counter#logins"
-_SPREAD = {EVENTS_COUNTER}
-"""Counters whose parts have a partition each; those of another stand side by side, for one query to read."""
+class ViewsTable:
+    """Where the views are, and how long they are waited for."""
 
-USERS_LIST = "users"
-
-COUNTED_SOURCE = 200
-"""Characters of a source that its counter's key keeps: a sort key has at most 1,024 bytes (DynamoDB quotas), and a
-message that was handed in by hand may name any source."""
-
-CounterMoves = Mapping[Key, int]
-"""By how much each counter moves."""
-
-
-class _Meta:
     table_name = os.environ.get("VIEWS_TABLE", "views")
     connect_timeout_seconds = 2
     read_timeout_seconds = 5
@@ -174,7 +143,7 @@ class PersonIndex(GlobalSecondaryIndex["Row"]):  # type: ignore[no-untyped-call]
 class Row(Model):
     """One row: what it shows as JSON in `data`, and the version of its stream that it shows."""
 
-    class Meta(_Meta): ...
+    class Meta(ViewsTable): ...
 
     pk = GenerationKey(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
@@ -200,58 +169,6 @@ class Row(Model):
         return len(self.data.encode()) + len(self.detail or b"") + 300
 
 
-class CounterRow(Model):
-    """One number: the sum of the contributions of the rows that count towards it, or a part of that sum.
-
-    A counter is kept in COUNTER_SHARDS parts (`sharded`): each process moves one of them, so that batches which move
-    the same counter at the same time do not conflict.
-    """
-
-    class Meta(_Meta): ...
-
-    pk = GenerationKey(hash_key=True)
-    sk = UnicodeAttribute(range_key=True)
-    n = NumberAttribute()
-
-
-class Change(NamedTuple):
-    """One stream's step in a generation: its row, rows beside it that are put or removed, and how the counters move.
-
-    `read_version` is the version at which the row was read (0: there was none); the step is taken from there or not.
-    """
-
-    generation: int
-    stream: str
-    read_version: int
-    row: Row
-    added: tuple[Row, ...]
-    moves: CounterMoves
-    unparks: bool = False
-    removed: tuple[Key, ...] = ()
-    raised: tuple[tuple[Key, int], ...] = ()
-
-    @property
-    def touched(self) -> int:
-        """How many items it writes, but for a mark that goes."""
-        return 1 + len(self.added) + len(self.removed) + len(self.moves)
-
-
-class RefusedError(Exception):
-    """DynamoDB refuses a change for what it is, not for the moment: no repeat can heal it.
-
-    Attributes:
-        stream: whose change it is.
-    """
-
-    def __init__(self, stream: str, message: str) -> None:
-        super().__init__(message)
-        self.stream = stream
-
-
-class OutrunError(Exception):
-    """A row moved between reading it and writing it; nothing of the transaction was written."""
-
-
 def event_key(published_day: str, sort_key: str) -> Key:
     """Where a monitoring event's row stands.
 
@@ -274,11 +191,6 @@ def event_sort_key(published_at: int, uuid: str) -> str:
 def utc_day(seconds: int) -> str:
     """The UTC date of a time in seconds since the epoch."""
     return str(datetime.fromtimestamp(seconds, UTC).date())
-
-
-def last_login(user_id: str) -> Key:
-    """Where it stands when a user last logged in: `n`, in seconds since the epoch."""
-    return Key(f"login#{user_id}", "last")
 
 
 def open_sessions(user_id: str) -> str:
@@ -306,185 +218,10 @@ def rows_by_key(keys: Iterable[Key]) -> dict[Key, Row]:
     return {row.key: row for row in Row.batch_get(wanted, consistent_read=True)} if wanted else {}
 
 
-def counters(pk: str, first: str, last: str) -> Iterator[CounterRow]:
-    """The counters of one name between two sort keys, both included; those at zero are left out."""
-    sums: dict[str, int] = {}
-    for partition in _partitions(pk):
-        for row in CounterRow.query(partition, CounterRow.sk.between(first, f"{last}{_SHARD}~")):
-            sk = unsharded(Key(partition, row.sk)).sk
-            sums[sk] = sums.get(sk, 0) + int(row.n)
-    return (CounterRow(pk, sk, n=n) for sk, n in sums.items() if n)
-
-
-def remove_spent(pk: str, before: str) -> int:
-    """Remove the counters of one name that are at zero and come before a sort key. Returns how many these were.
-
-    The parts of a counter go together, each only if it is what it was read as; what counts there later makes a new one.
-    """
-    found: dict[Key, list[CounterRow]] = {}
-    for partition in _partitions(pk):
-        for part in CounterRow.query(partition, CounterRow.sk < before, consistent_read=True):
-            found.setdefault(unsharded(Key(partition, part.sk)), []).append(part)
-    return sum(_remove(parts) for parts in found.values() if not sum(part.n for part in parts))
-
-
-def _remove(parts: Sequence[CounterRow]) -> bool:
-    """Whether they could be removed."""
-    try:
-        with TransactWrite(connection=_connection()) as transaction:
-            for part in parts:
-                transaction.delete(part, condition=CounterRow.n == part.n)
-    except TransactWriteError as error:
-        codes = {reason.code for reason in error.cancellation_reasons if reason}
-        if codes and codes <= {"ConditionalCheckFailed", "TransactionConflict"}:
-            return False  # somebody counts there just now
-        raise
-    return True
-
-
-def unsharded(key: Key) -> Key:
-    """The counter that a stored number is part of."""
-    pk = key.pk.rpartition("#")[0]
-    return Key(pk, key.sk) if pk in _SPREAD else Key(key.pk, key.sk.rpartition(_SHARD)[0] or key.sk)
-
-
-def sharded(key: Key, shard: int) -> Key:
-    """The key of a part of a counter."""
-    return Key(f"{key.pk}#{shard}", key.sk) if key.pk in _SPREAD else Key(key.pk, f"{key.sk}{_SHARD}{shard}")
-
-
-def _partitions(pk: str) -> list[str]:
-    """Where the parts of a counter stand."""
-    return [f"{pk}#{shard}" for shard in range(COUNTER_SHARDS)] if pk in _SPREAD else [pk]
-
-
 @cache
-def _connection() -> Connection:
+def connection() -> Connection:
     return Connection(
-        connect_timeout_seconds=_Meta.connect_timeout_seconds,
-        read_timeout_seconds=_Meta.read_timeout_seconds,
-        max_retry_attempts=_Meta.max_retry_attempts,
+        connect_timeout_seconds=ViewsTable.connect_timeout_seconds,
+        read_timeout_seconds=ViewsTable.read_timeout_seconds,
+        max_retry_attempts=ViewsTable.max_retry_attempts,
     )
-
-
-Unit = Sequence[Change]
-"""Changes that are written together or not at all: the same step of one stream, in each generation that is kept."""
-
-
-def apply(units: Iterable[Unit], still_valid: Callable[[], bool] = lambda: True) -> None:
-    """Write the changes of *different* streams in as few transactions as they fit into.
-
-    Each transaction holds whole units: the rows and what they add to the counters move together or not at all.
-
-    Args:
-        still_valid: asked before each transaction whether it may still be written.
-
-    Raises:
-        OutrunError: a row was not at the version it was read at, or the changes are not valid any more. Transactions
-            before it are written.
-        RefusedError: DynamoDB refuses one unit for what it is, such as its size. Those before it are written.
-    """
-    for group in _groups(sorted(units, key=_counters_moved)):  # the same counters in as few transactions as may be
-        if not still_valid():
-            raise OutrunError
-        try:
-            _commit(group)
-        except RefusedError:
-            for unit in group:  # which of them?
-                if not still_valid():
-                    raise OutrunError from None
-                _commit([unit])
-
-
-def _commit(group: Sequence[Unit]) -> None:
-    try:
-        with TransactWrite(connection=_connection()) as transaction:
-            _write(transaction, [change for unit in group for change in unit])
-    except TransactWriteError as error:
-        codes = {reason.code for reason in error.cancellation_reasons if reason}
-        if codes and codes <= {"ConditionalCheckFailed", "TransactionConflict"}:
-            raise OutrunError from error
-        if "ValidationError" in codes or error.cause_response_code == "ValidationException":
-            raise RefusedError(group[0][0].stream, str(error.cause or error)) from error
-        raise
-
-
-def _write(transaction: TransactWrite, group: Iterable[Change]) -> None:
-    moves: dict[_Place, int] = {}
-    beside: dict[_Place, Row | None] = {}
-    unparked = []
-    for change in group:
-        unmoved = Row.version == change.read_version if change.read_version else Row.pk.does_not_exist()
-        with _in(change.generation, change.row.pk):
-            transaction.save(change.row, condition=unmoved)
-        beside |= {(change.generation, key): None for key in change.removed}
-        beside |= {(change.generation, row.key): row for row in change.added}
-        if change.unparks:
-            unparked.append(parked_mark(change.generation, change.stream))
-        for key, by in change.moves.items():
-            place = change.generation, sharded(key, _shard())
-            moves[place] = moves.get(place, 0) + by
-    for (generation, key), put in beside.items():
-        with _in(generation, key.pk):
-            if put:
-                transaction.save(put)
-            else:
-                transaction.delete(Row(*key))
-    for mark in unparked:
-        transaction.delete(mark)
-    for (generation, key), by in moves.items():
-        if by:
-            with _in(generation, key.pk):
-                transaction.update(CounterRow(key.pk, key.sk), actions=[CounterRow.n.add(by)])
-
-
-_Place = tuple[int, Key]
-
-
-def _in(generation: int, pk: str) -> AbstractContextManager[None]:
-    return generations.chosen({generations.projection_of(pk): generation})
-
-
-def _groups(units: Iterable[Unit]) -> Iterator[list[Unit]]:
-    group: list[Unit] = []
-    items: set[_Place] = set()
-    size = 0
-    for unit in units:
-        needed = {item for change in unit for item in _items(change)}
-        bytes_ = sum(row.size for change in unit for row in (change.row, *change.added))
-        if group and (len(items | needed) > MAX_TRANSACTION_ITEMS or size + bytes_ > MAX_TRANSACTION_BYTES):
-            yield group
-            group, items, size = [], set(), 0
-        group.append(unit)
-        items |= needed
-        size += bytes_
-    if group:
-        yield group
-
-
-def _counters_moved(unit: Unit) -> list[Key]:
-    return sorted(unit[0].moves)
-
-
-def _items(change: Change) -> set[_Place]:
-    """The items that a change touches. A transaction names each once (DynamoDB refuses it otherwise)."""
-    mark = [Key("parked", change.stream)] if change.unparks else []
-    keys = (change.row.key, *(row.key for row in change.added), *change.removed, *change.moves, *mark)
-    return {(change.generation, key) for key in keys}
-
-
-@cache
-def _shard() -> int:
-    """The part of each counter that this process moves."""
-    return random.randrange(COUNTER_SHARDS)
-
-
-def raise_to(key: Key, number: int) -> None:
-    """Raise a number that only ever rises, such as the time of a last login: in any order, however often."""
-    try:
-        CounterRow(*key).update(
-            actions=[CounterRow.n.set(number)], condition=CounterRow.n.does_not_exist() | (CounterRow.n < number)
-        )
-    except UpdateError as error:
-        if error.cause_response_code != "ConditionalCheckFailedException":
-            raise

@@ -22,7 +22,8 @@ from domain.commit import Commit, Recorded
 from domain.report_days import day_part
 from infra.alert_keys import alert_key, pointer
 from infra.alert_rows import AlertRow, DayCounts, alert_row, content_of
-from infra.views import ALERTS_COUNTER, ALERTS_DAYS_COUNTER, COUNTED_SOURCE, CounterMoves, Key, Row
+from infra.counters import ALERTS_COUNTER, ALERTS_DAYS_COUNTER, COUNTED_SOURCE, CounterMoves
+from infra.views import Key, Row
 from projections.projection import Folded, Projection
 
 LAST_EVENTS = 10

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from domain.aws_configs import AWS_CONFIGS, AwsConfig
 from domain.commit import Commit, Recorded, timestamp
-from infra.views import AWS_CONFIGS_LIST, CounterMoves, Key, Row
+from infra.counters import CounterMoves
+from infra.views import AWS_CONFIGS_LIST, Key, Row
 from projections.projection import Folded, Projection
 
 

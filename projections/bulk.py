@@ -17,12 +17,13 @@ from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 from pynamodb.exceptions import PynamoDBException
 
-from infra import marks, views
+from infra import counters, marks, views
 from infra.commits import Item, from_item
+from infra.counters import CounterRow, sharded
 from infra.generations import chosen
 from infra.patience import patiently, write
 from infra.replay import Segment, position, stored_streams
-from infra.views import CounterRow, Key, Row, sharded
+from infra.views import Key, Row
 from projections.progress import Progress, Saving, Sums, progress, sums
 from projections.projection import Projection
 
@@ -132,7 +133,7 @@ class SegmentBuild:
         if len(upto) < len(events):
             self._note(stream, events[-1].version)
         for key, number in folded.raised:
-            patiently(partial(views.raise_to, key, number), self._hold_lease)
+            patiently(partial(counters.raise_to, key, number), self._hold_lease)
         for key, by in moves.items():
             self._sums[key] += by
         return True

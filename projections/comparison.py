@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
 
+from infra.counters import COUNTER_SHARDS, sharded, unsharded
 from infra.generations import Generations, projection_of
 from infra.stored import Stored, in_hundreds, scan, together, twins
-from infra.views import COUNTER_SHARDS, Key, sharded, unsharded
+from infra.views import Key
 
 PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds before what differs is read once more: as long as a projector that keeps up may be behind."""

@@ -11,7 +11,8 @@ from pynamodb.exceptions import PynamoDBException
 
 from domain.commit import Commit
 from domain.heartbeats import CATEGORY
-from infra.views import TASKS_DUE_COUNTER, remove_spent, utc_day
+from infra.counters import TASKS_DUE_COUNTER, remove_spent
+from infra.views import utc_day
 
 logger = Logger()
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from domain.commit import Commit, Recorded
 from domain.monitoring_config import MONITORING_CONFIG, MonitoringConfig
-from infra.views import CounterMoves, Key, Row
+from infra.counters import CounterMoves
+from infra.views import Key, Row
 from projections.projection import Folded, Projection
 
 

@@ -14,20 +14,9 @@ from domain.commit import Commit, Recorded
 from domain.judgement import TAKEN
 from domain.monitoring_events import MonitoringEventRecorded, event_id
 from domain.report_days import day_part
+from infra.counters import COUNTED_SOURCE, EVENTS_COUNTER, CounterMoves
 from infra.settings import number
-from infra.views import (
-    COUNTED_SOURCE,
-    EVENT_DAYS,
-    EVENTS_COUNTER,
-    CounterMoves,
-    Key,
-    Row,
-    event_key,
-    event_sort_key,
-    pack,
-    shown_event,
-    utc_day,
-)
+from infra.views import EVENT_DAYS, Key, Row, event_key, event_sort_key, pack, shown_event, utc_day
 from projections.projection import Folded, Projection
 
 _DAY = 86_400

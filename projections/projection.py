@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from domain.commit import Commit, Recorded
-from infra.views import CounterMoves, Key, Row
+from infra.counters import CounterMoves
+from infra.views import Key, Row
 
 
 class Folded(NamedTuple):

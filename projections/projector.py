@@ -22,8 +22,9 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from domain.commit import Commit
-from infra import clients, generations, marks, views
+from infra import changes, clients, counters, generations, marks, views
 from infra.aws_faults import INFRASTRUCTURE
+from infra.changes import MAX_TRANSACTION_ITEMS, Change
 from infra.commits import NotACommitError, from_item
 from infra.event_store import DynamoDBEventStore, EventStore
 from infra.generations import Bearings, Generations
@@ -31,7 +32,7 @@ from infra.heartbeats import hear
 from infra.personal_data import DynamoDBDataKeys, PersonalData
 from infra.settings import setting
 from infra.usage import report
-from infra.views import EVENT_DAYS, MAX_TRANSACTION_ITEMS, Change, Key, Row
+from infra.views import EVENT_DAYS, Key, Row
 from projections import due_days
 from projections.alerts import AlertProjection
 from projections.aws_configs import AwsConfigProjection
@@ -146,11 +147,11 @@ class Projector:
                 self._note(streams, bearings.generations)
             units, complete = self._units(streams, bearings, only)
             try:
-                views.apply(units, partial(_steer_alike, bearings.generations))
+                changes.apply(units, partial(_steer_alike, bearings.generations))
                 moved.update(unit[0].stream for unit in units)
                 if not only:
                     self._remember(units)
-            except views.OutrunError as error:
+            except changes.OutrunError as error:
                 complete, bearings = False, None
                 outrun += 1
                 if outrun == MAX_PASSES:
@@ -158,7 +159,7 @@ class Projector:
                         f"rows of {len(streams)} streams kept moving; the batch will be delivered again"
                     ) from error
                 self._sleep(random.uniform(0, 0.02 * 2**outrun))
-            except views.RefusedError as error:
+            except changes.RefusedError as error:
                 complete, bearings = False, None
                 for change in next(unit for unit in units if unit[0].stream == error.stream):
                     _park(change.generation, error.stream, change.read_version, error)
@@ -200,7 +201,7 @@ class Projector:
                 for change in changes:
                     units.setdefault(change.stream, []).append(change)
                     for key, number in change.raised:
-                        views.raise_to(key, number)  # alone and first: whenever and however often, it ends the same
+                        counters.raise_to(key, number)  # alone and first: whenever and however often, it ends the same
             complete = complete and last
         return list(units.values()), complete
 

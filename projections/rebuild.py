@@ -20,11 +20,12 @@ from functools import partial
 from typing import NamedTuple, Protocol
 
 from infra import generations, marks, stored
+from infra.counters import unsharded
 from infra.generations import Generations, Phase
 from infra.marks import Mark
 from infra.patience import patiently
 from infra.replay import Segment
-from infra.views import Key, unsharded
+from infra.views import Key
 from projections.bulk import write_counters
 from projections.comparison import Comparison, compare
 from projections.lease import POLL_SECONDS, Lease, RebuildError

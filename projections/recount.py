@@ -12,9 +12,10 @@ from itertools import chain
 
 from infra import stored
 from infra.aws_faults import INFRASTRUCTURE
+from infra.counters import COUNTER_SHARDS, CounterMoves, sharded, unsharded
 from infra.generations import projection_of
 from infra.stored import Stored
-from infra.views import COUNTER_SHARDS, CounterMoves, Key, sharded, unsharded
+from infra.views import Key
 from projections.projection import Projection
 
 ROUNDS = 4

@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from domain.commit import Commit
-from infra import generations, marks, stored, views
+from infra import changes, counters, generations, marks, stored
 from infra.aws_faults import INFRASTRUCTURE
+from infra.changes import Change, OutrunError, RefusedError
 from infra.stored import Stored
-from infra.views import Change, Key, OutrunError, RefusedError
+from infra.views import Key
 from projections.differences import Difference, Report
 from projections.examination import fold
 from projections.projection import Folded, Projection
@@ -98,7 +99,7 @@ class Repair:
             if step is None:
                 return
             for key, number in step.raised:
-                views.raise_to(key, number)
+                counters.raise_to(key, number)
             try:
                 self._put(step)
             except OutrunError:  # it moved: see what it is like now
@@ -147,7 +148,7 @@ class Repair:
         for first in range(0, max(len(added), len(removed), len(moves), 1), PART):
             some = slice(first, first + PART)
             part = step._replace(added=added[some], removed=removed[some], moves=dict(moves[some]))
-            views.apply([[part]], self._is_valid)
+            changes.apply([[part]], self._is_valid)
             step = step._replace(read_version=int(step.row.version), unparks=False)
 
     def _is_valid(self) -> bool:
@@ -160,7 +161,7 @@ class Repair:
         """Set registers to lower numbers, unless they moved meanwhile."""
         for key, item in self._examination.there(registers).items():
             if item.number > registers[key] and stored.discard(item) and registers[key]:
-                views.raise_to(key, registers[key])
+                counters.raise_to(key, registers[key])
 
     def _correct(self) -> list[Difference]:
         """Correct the counters that are wrong; what is left of them."""

@@ -10,7 +10,8 @@ from typing import Any
 
 from domain.commit import Commit, Recorded
 from domain.sessions import SESSIONS, SessionEnded, SessionRefreshed, SessionRevoked, SessionStarted
-from infra.views import LOGINS_COUNTER, CounterMoves, Key, Row, last_login, open_sessions, utc_day
+from infra.counters import LOGINS_COUNTER, CounterMoves, last_login
+from infra.views import Key, Row, open_sessions, utc_day
 from projections.projection import Folded, Projection
 
 ROW_KEPT_SECONDS = 28 * 86_400

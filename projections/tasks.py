@@ -10,16 +10,9 @@ from collections.abc import Sequence
 from domain.commit import Commit, Recorded
 from domain.report_days import day_part
 from domain.tasks import TASKS, Status, Task
+from infra.counters import TASKS_CLOSED_COUNTER, TASKS_COUNTER, TASKS_DUE_COUNTER, CounterMoves
 from infra.task_keys import assignee_partition, pointers, task_place, tasks_partition
-from infra.views import (
-    TASKS_CLOSED_COUNTER,
-    TASKS_COUNTER,
-    TASKS_DUE_COUNTER,
-    CounterMoves,
-    Key,
-    Row,
-    utc_day,
-)
+from infra.views import Key, Row, utc_day
 from projections.projection import Folded, Projection
 
 

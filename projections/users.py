@@ -10,8 +10,9 @@ from typing import Any
 
 from domain.commit import Commit, Recorded, timestamp
 from domain.users import USERS, User
+from infra.counters import LOGGED_IN, USERS_COUNTER, CounterMoves
 from infra.personal_data import ERASED, PersonalData
-from infra.views import LOGGED_IN, USERS_COUNTER, USERS_LIST, CounterMoves, Key, Row
+from infra.views import USERS_LIST, Key, Row
 from projections.projection import Folded, Projection
 
 

@@ -18,8 +18,9 @@ from domain.alerts import Alert, AlertState, is_snoozed
 from infra import counts
 from infra.alert_keys import SHARDS, alert_key, alert_place, alerts_partition
 from infra.alert_rows import content_of
+from infra.counters import COUNTED_SOURCE
 from infra.request import QueryFlag, QueryNumber
-from infra.views import COUNTED_SOURCE, Row
+from infra.views import Row
 from queries.paging import Listing, Page
 from queries.read_your_write import MinVersion, laid_over
 from queries.search import Candidate, rows_between

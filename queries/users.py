@@ -10,9 +10,10 @@ from domain.errors import NotFoundError
 from domain.permissions import Permission, Role
 from domain.user_shape import UserShown, shown_user
 from domain.users import USERS, User
+from infra.counters import CounterRow, last_login
 from infra.request import QueryFlag
 from infra.rest import Answer, Request
-from infra.views import USERS_LIST, CounterRow, Key, Row, last_login, rows_by_key
+from infra.views import USERS_LIST, Key, Row, rows_by_key
 from queries.paging import Listing, Page, SearchedListOf, page
 from queries.read_your_write import MinVersion, await_listed_row, await_row, laid_over
 from queries.search import Candidate, rows_between, search

@@ -10,8 +10,9 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 from moto import mock_aws
 from pynamodb.exceptions import PutError
 
-from infra import generations, views
-from infra.views import CounterRow, Row
+from infra import counters, generations
+from infra.counters import CounterRow
+from infra.views import Row
 from tests.in_memory import deployed
 from tests.in_memory.dynamodb import InMemoryDynamoDB, client
 from tests.in_memory.faults import CrashError, Fault, at_request
@@ -472,7 +473,7 @@ def test_pynamodb_talks_to_it_and_sees_its_faults() -> None:
         row.save()
         assert Row.get("task#1", "task").detail == b"bytes"
         CounterRow("counter#tasks", "c").update(actions=[CounterRow.n.add(3)])
-        assert [counter.n for counter in views.counters("counter#tasks", "a", "z")] == [3]
+        assert [counter.n for counter in counters.counters("counter#tasks", "a", "z")] == [3]
         db.faults = iter([Fault.CONFLICT])
         with pytest.raises(PutError):
             row.save()

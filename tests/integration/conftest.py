@@ -23,8 +23,9 @@ from domain.permissions import Role
 from domain.sources.mapping import MappedEvent, State
 from domain.tasks import Priority, Status, TaskCreated, TaskStatusChanged
 from domain.users import UserRegistered
-from infra import clients, generations, outbox, secrets, views, webhooks
+from infra import changes, clients, counters, generations, outbox, secrets, views, webhooks
 from infra.commits import to_item
+from infra.counters import CounterRow
 from infra.delivery_rate import RateCounter
 from infra.event_store import EventStore
 from infra.marks import Mark
@@ -32,7 +33,7 @@ from infra.memory_event_store import MemoryEventStore
 from infra.outbox import Notification
 from infra.personal_data import DataKeys, MemoryDataKeys, PersonalData
 from infra.tokens import Tokens
-from infra.views import CounterRow, Key, Row
+from infra.views import Key, Row
 from ops import template
 from projections import notifier, projector, sweeper
 from queries import api, wiring
@@ -56,7 +57,7 @@ DAY = 86_400
 
 # A client takes 50 ms to make, so those of these tests are made once; moto stands before all of them.
 _client = cache(clients._client)
-_views_connection = cache(views._connection.__wrapped__)
+_views_connection = cache(views.connection.__wrapped__)
 _outbox_connection = cache(outbox._connection.__wrapped__)
 _connections: dict[type[Model], Any] = {}
 
@@ -217,7 +218,8 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(clients, "_client", _client)
-    monkeypatch.setattr(views, "_connection", _views_connection)
+    monkeypatch.setattr(changes, "connection", _views_connection)
+    monkeypatch.setattr(counters, "connection", _views_connection)
     monkeypatch.setattr(outbox, "_connection", _outbox_connection)
     for model in MODELS:
         monkeypatch.setattr(model, "_connection", _connections.get(model))
@@ -287,7 +289,7 @@ def view_items(aws: None) -> Any:  # noqa: ARG001
                 item[name] = {"S": item[name]["S"].removeprefix("1|")}
             key = Key(item["pk"]["S"], item["sk"]["S"])
             if key.pk.startswith("counter#"):
-                key = views.unsharded(key)
+                key = counters.unsharded(key)
                 part_before = int(found[key]["n"]["N"]) if key in found else 0
                 item |= {"pk": {"S": key.pk}, "sk": {"S": key.sk}, "n": {"N": str(int(item["n"]["N"]) + part_before)}}
             found[key] = item

@@ -26,7 +26,7 @@ from domain.tasks import (
 )
 from domain.users import USERS, UserDeactivated, UserDeleted, UserFirstLoggedIn, UserReactivated, UserRoleChanged
 from infra import counts
-from infra.views import (
+from infra.counters import (
     ALERTS_COUNTER,
     ALERTS_DAYS_COUNTER,
     COUNTER_SHARDS,
@@ -37,9 +37,9 @@ from infra.views import (
     TASKS_DUE_COUNTER,
     USERS_COUNTER,
     CounterRow,
-    Key,
     sharded,
 )
+from infra.views import Key
 from projections.projector import Projector, projections
 from tests.integration.conftest import empty_views
 from tests.integration.read_api import Api

@@ -29,11 +29,12 @@ from domain.tasks import (
     TaskStatusChanged,
 )
 from domain.users import UserDeleted
-from infra import clients, generations, marks, views
+from infra import changes, clients, counters, generations, marks, views
+from infra.changes import Change, OutrunError, RefusedError, Unit
 from infra.event_store import DynamoDBEventStore
 from infra.generations import Bearings, Generations
 from infra.personal_data import DynamoDBDataKeys, MemoryDataKeys, PersonalData
-from infra.views import Change, Key, OutrunError, RefusedError, Row, Unit
+from infra.views import Key, Row
 from projections import projector
 from projections.projector import MAX_PASSES, MAX_STEP_EVENTS, OutrunTooOftenError, Projector, projections
 from tests.integration.conftest import table_items
@@ -82,7 +83,7 @@ class Views:
 
     def apply(self, units: Iterable[Unit], still_valid: Callable[[], bool]) -> None:
         assert still_valid()
-        for units_together in views._groups(units):
+        for units_together in changes._groups(units):
             group = [change for unit in units_together for change in unit]
             fault = self.faults.pop(0) if self.faults else ""
             if fault == "crash before":
@@ -128,6 +129,8 @@ class Views:
 def using(table: Views) -> Iterator[Views]:
     with (
         patch.object(projector, "views", table),
+        patch.object(projector, "changes", table),
+        patch.object(projector, "counters", table),
         patch.object(marks, "park", table.park),
         patch.object(generations, "bearings", table.bearings),
         patch.object(generations, "present", Generations),
@@ -214,7 +217,7 @@ def test_any_delivery_ends_like_a_replay_in_order(
     table = Views(faults)
     table.overtake = lambda: projected(history, last_of_each, table)
 
-    with patch.object(views, "MAX_TRANSACTION_ITEMS", transaction_items):
+    with patch.object(changes, "MAX_TRANSACTION_ITEMS", transaction_items):
         for batch in [*batches, last_of_each[::-1]]:
             while True:  # as Lambda does: a batch that failed is delivered again
                 try:
@@ -238,7 +241,7 @@ def test_commits_delivered_in_reverse_one_by_one_are_each_applied_once(history: 
     assert moved == [1, 0, 0, 0, 0]
     comments = [f"comment#00000{place}" for place in range(3)]
     assert [key.sk for key in table.rows if key.pk == "task#1"] == ["task", *comments]
-    assert table.counters[Key(views.TASKS_COUNTER, "closed#high#")] == 1
+    assert table.counters[Key(counters.TASKS_COUNTER, "closed#high#")] == 1
 
 
 def test_a_gap_is_filled_from_the_store_and_what_is_known_already_is_not_read(history: "History") -> None:
@@ -264,7 +267,7 @@ def test_a_gap_is_filled_from_the_store_and_what_is_known_already_is_not_read(hi
 def test_a_crash_between_two_transactions_leaves_whole_changes_and_heals(
     history: "History", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(views, "MAX_TRANSACTION_ITEMS", 3)
+    monkeypatch.setattr(changes, "MAX_TRANSACTION_ITEMS", 3)
     for number in range(3):
         history.task(str(number))
     table = Views(["", "crash before"])
@@ -274,7 +277,7 @@ def test_a_crash_between_two_transactions_leaves_whole_changes_and_heals(
     half_way = table.shown()[1]
     projected(history, history.commits, table)
 
-    assert half_way == {Key(views.TASKS_COUNTER, "open#high#"): 1}
+    assert half_way == {Key(counters.TASKS_COUNTER, "open#high#"): 1}
     assert table.shown() == replayed(history).shown()
 
 
@@ -287,7 +290,7 @@ def test_a_lost_answer_is_not_counted_twice(history: "History") -> None:
     moved_again = projected(history, history.commits, table)
 
     assert moved_again == 0
-    assert table.counters[Key(views.TASKS_COUNTER, "open#high#")] == 1
+    assert table.counters[Key(counters.TASKS_COUNTER, "open#high#")] == 1
 
 
 def test_rows_that_keep_moving_bring_the_batch_back(history: "History") -> None:
@@ -320,8 +323,8 @@ def test_a_stream_far_behind_is_brought_up_in_steps_that_fit_into_a_transaction(
     apply = table.apply
 
     def noted(units: Iterable[Unit], still_valid: Callable[[], bool]) -> None:
-        groups = list(views._groups(units))
-        sizes.extend(sum(len(views._items(change)) for (change,) in group) for group in groups)
+        groups = list(changes._groups(units))
+        sizes.extend(sum(len(changes._items(change)) for (change,) in group) for group in groups)
         apply((unit for group in groups for unit in group), still_valid)
 
     with patch.object(table, "apply", noted):
@@ -329,7 +332,7 @@ def test_a_stream_far_behind_is_brought_up_in_steps_that_fit_into_a_transaction(
 
     assert moved == 2
     assert len(sizes) == 4
-    assert max(sizes) <= views.MAX_TRANSACTION_ITEMS
+    assert max(sizes) <= changes.MAX_TRANSACTION_ITEMS
     assert table.shown() == replayed(history).shown()
 
 
@@ -502,7 +505,7 @@ def test_groups_are_cut_by_bytes_not_by_characters() -> None:
     fat = "\N{PILE OF POO}" * 50_000  # 4 bytes each
     units = [[Change(1, f"task#{n}", 0, Row(f"task#{n}", "task", version=1, data=fat), (), {})] for n in range(40)]
 
-    groups = list(views._groups(units))
+    groups = list(changes._groups(units))
 
     assert [unit for group in groups for unit in group] == units
     for group in groups:
@@ -545,7 +548,7 @@ def test_groups_hold_at_most_a_hundred_items_and_are_as_few_as_fit_in_order(
         own = (1 + len(change.added) + change.unparks + len(change.removed) for change in changes)
         return sum(own) + len(merged)
 
-    groups = list(views._groups(units))
+    groups = list(changes._groups(units))
 
     assert [unit for group in groups for unit in group] == units
     assert all(items(group) <= 100 for group in groups)
@@ -553,7 +556,7 @@ def test_groups_hold_at_most_a_hundred_items_and_are_as_few_as_fit_in_order(
 
 
 def test_nothing_to_write_is_no_transaction() -> None:
-    assert list(views._groups([])) == []
+    assert list(changes._groups([])) == []
 
 
 # ---- pointers to tasks
@@ -680,8 +683,8 @@ def test_a_batch_of_stream_records_becomes_rows_and_counters(stored: "History", 
     user = items["user#ann", "user"]["data"]["S"]
     assert (json.loads(user)["full_name"], json.loads(user)["email"]) == ("Ann Example", "ann@example.com")
     assert "$2b$" not in user
-    assert counter(view_items, views.TASKS_COUNTER) == {"in_progress#high#bob": 1}
-    assert counter(view_items, views.EVENTS_COUNTER) == {"2026-03-01T09#aws.guardduty#4": 1}
+    assert counter(view_items, counters.TASKS_COUNTER) == {"in_progress#high#bob": 1}
+    assert counter(view_items, counters.EVENTS_COUNTER) == {"2026-03-01T09#aws.guardduty#4": 1}
     (day,) = [sk for pk, sk in items if pk == views.EVENT_DAYS]
     assert day.startswith(row["pk"]["S"].removeprefix("event#"))
 
@@ -721,7 +724,7 @@ def test_a_row_outrun_between_read_and_write_is_read_again(
 ) -> None:
     stored.task("1")
     stored.append("task#1", *STEPS["comment"])
-    apply = views.apply
+    apply = changes.apply
     others: list[Commit] = [stored.commits[0]]
 
     def overtaken(units: Iterable[Unit], still_valid: Callable[[], bool]) -> None:
@@ -729,36 +732,36 @@ def test_a_row_outrun_between_read_and_write_is_read_again(
             projector_of(stored).project([others.pop()])
         apply(units, still_valid)
 
-    monkeypatch.setattr(views, "apply", overtaken)
+    monkeypatch.setattr(changes, "apply", overtaken)
     moved = projector_of(stored).project(stored.commits)
 
     assert moved == 1
     assert view_items()["task#1", "task"]["version"]["N"] == "2"
-    assert counter(view_items, views.TASKS_COUNTER) == {"open#high#": 1}
+    assert counter(view_items, counters.TASKS_COUNTER) == {"open#high#": 1}
 
 
 def test_a_crash_between_transactions_heals_with_the_next_delivery(
     stored: "History", view_items: Items, calls: "Calls", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(views, "MAX_TRANSACTION_ITEMS", 3)
+    monkeypatch.setattr(changes, "MAX_TRANSACTION_ITEMS", 3)
     for number in range(2):
         stored.task(str(number))
-    groups = views._groups
+    groups = changes._groups
 
     def cut(units: Iterable[Unit]) -> Iterator[list[Unit]]:
         yield next(groups(units))
         raise CrashError
 
     with monkeypatch.context() as crashing:
-        crashing.setattr(views, "_groups", cut)
+        crashing.setattr(changes, "_groups", cut)
         with pytest.raises(CrashError):
             projector.handler(batch(stored, stored.commits), None)
-    assert counter(view_items, views.TASKS_COUNTER) == {"open#high#": 1}
+    assert counter(view_items, counters.TASKS_COUNTER) == {"open#high#": 1}
     calls.clear()
     projector.handler(batch(stored, stored.commits), None)
 
     assert calls.operations.count("TransactWriteItems") == 1
-    assert counter(view_items, views.TASKS_COUNTER) == {"open#high#": 2}
+    assert counter(view_items, counters.TASKS_COUNTER) == {"open#high#": 2}
 
 
 def test_a_parked_stream_is_visible_and_its_mark_goes_with_the_fix(
@@ -790,7 +793,7 @@ def test_items_that_are_no_commits_are_skipped(
     records = [record(item) for item in (by_hand, odd, no_category)] + batch(stored, stored.commits)["Records"]
     projector.handler({"Records": records}, None)
 
-    assert {pk for pk, _ in view_items()} == {"task#1", "creator#ann", views.TASKS_COUNTER}
+    assert {pk for pk, _ in view_items()} == {"task#1", "creator#ann", counters.TASKS_COUNTER}
     assert [entry.getMessage() for entry in caplog.records].count("not a commit") == 2
 
 

@@ -19,11 +19,12 @@ from domain.sessions import EndReason, SessionEnded, SessionRefreshed, SessionRe
 from domain.tasks import TaskCommented
 from domain.users import UserPasswordChanged, UserRegistered
 from infra import clients, marks, passwords
+from infra.counters import CounterRow, counters, last_login
 from infra.event_store import DynamoDBEventStore
 from infra.guards import Stops, TokenGuards, UnreadGuardsError
 from infra.memory_event_store import MemoryEventStore
 from infra.usage import Usage
-from infra.views import CounterRow, Row, counters, last_login, open_sessions
+from infra.views import Row, open_sessions
 from projections.projector import Projector, projections
 from tests.integration.conftest import DAY, Calls, empty_views, table_items
 

@@ -19,8 +19,9 @@ from domain.users import (
     UserReactivated,
     UserRoleChanged,
 )
+from infra.counters import USERS_COUNTER, counters, last_login, raise_to
 from infra.memory_event_store import MemoryEventStore
-from infra.views import USERS_COUNTER, Row, counters, last_login, raise_to
+from infra.views import Row
 from projections.projector import Projector, projections
 from queries import search
 from tests.integration.conftest import empty_views

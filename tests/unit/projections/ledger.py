@@ -23,7 +23,7 @@ from domain.sessions import SESSIONS, EndReason, SessionRefreshed, SessionStarte
 from domain.sources.mapping import MappedEvent, State
 from domain.tasks import TASKS, ChangeTask, ChangeTaskStatus, CommentOnTask, CreateTask, Priority, Status, Task
 from domain.users import ChangeUser, RegisterUser
-from infra import generations, marks, views
+from infra import changes, counters, generations, marks
 from infra.commits import from_item
 from infra.event_store import DynamoDBEventStore
 from infra.guards import Guards
@@ -74,7 +74,7 @@ class Ledger:
 
     def projector(self) -> Projector:
         """A projector as a function's process makes it, which moves a part of each counter of its own."""
-        views._shard.cache_clear()
+        changes._shard.cache_clear()
         made = projections(self.personal)
         return Projector(self.store, made, sleep=lambda _seconds: None, clock=self._seconds)
 
@@ -336,7 +336,7 @@ def rows_of(db: InMemoryDynamoDB) -> Rows:
         key = Key(item["pk"]["S"], item["sk"]["S"])
         if "counter#" in key.pk:
             generation, _, name = key.pk.partition("|")
-            name, sk = views.sharded(views.unsharded(Key(name, key.sk)), 0)
+            name, sk = counters.sharded(counters.unsharded(Key(name, key.sk)), 0)
             key = Key(f"{generation}|{name}", sk)
             n = int(item["n"]["N"]) + (int(rows[key]["n"]["N"]) if key in rows else 0)
             rows[key] = {**item, "pk": {"S": key.pk}, "sk": {"S": key.sk}, "n": {"N": str(n)}}

@@ -3,7 +3,7 @@
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from infra import generations, views
+from infra import counters, generations
 from infra.commits import from_item
 from infra.generations import Generations
 from infra.personal_data import MemoryDataKeys, PersonalData
@@ -82,7 +82,7 @@ def shown(db: InMemoryDynamoDB) -> dict[Any, Any]:
         if not bar or int(generation) != live.live_of(generations.projection_of(name)):
             continue
         if name.startswith("counter#"):
-            key = views.unsharded(Key(name, sk))
+            key = counters.unsharded(Key(name, sk))
             found[key] = found.get(key, 0) + int(item["n"]["N"])
             continue
         found[name, sk] = {

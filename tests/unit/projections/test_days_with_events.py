@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from infra import generations, views
+from infra import changes, generations
+from infra.changes import Unit
 from infra.generations import Generations, Phase
-from infra.views import EVENT_DAYS, Unit
+from infra.views import EVENT_DAYS
 from projections.projector import Projector, hints_of
 from tests.in_memory.dynamodb import InMemoryDynamoDB, client
 from tests.in_memory.event_source import event
@@ -19,7 +20,7 @@ BUILDING = Generations(other={"event": 2}, phase=Phase.BOTH)
 def put(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str]]:
     """The rows that were put beside those of the events: their generation and sort key."""
     seen: list[tuple[int, str]] = []
-    apply = views.apply
+    apply = changes.apply
 
     def noted(units: Iterable[Unit], still_valid: Callable[[], bool]) -> None:
         units = list(units)
@@ -27,7 +28,7 @@ def put(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str]]:
         for change in (change for unit in units for change in unit):
             seen.extend((change.generation, row.sk) for row in change.added if row.pk == EVENT_DAYS)
 
-    monkeypatch.setattr(views, "apply", noted)
+    monkeypatch.setattr(changes, "apply", noted)
     return seen
 
 

@@ -16,8 +16,9 @@ from commands.schedules import send_heartbeat
 from domain.commit import Commit
 from domain.tasks import Status
 from infra import generations
+from infra.counters import TASKS_DUE_COUNTER
 from infra.memory_event_store import MemoryEventStore
-from infra.views import TASKS_DUE_COUNTER, utc_day
+from infra.views import utc_day
 from projections import due_days
 from tests.in_memory import deployed
 from tests.in_memory.dynamodb import InMemoryDynamoDB

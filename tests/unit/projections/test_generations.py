@@ -6,10 +6,11 @@ from types import SimpleNamespace
 import pytest
 
 from domain.tasks import Status
-from infra import generations, views
+from infra import changes, generations, views
+from infra.changes import Change, Unit
 from infra.generations import OWNERS, Generations, Phase, prefixed, projection_of
 from infra.settings import GENERATIONS_CACHE_SECONDS
-from infra.views import Change, Key, Row, Unit
+from infra.views import Key, Row
 from projections.projector import hints_of
 from tests.in_memory.dynamodb import InMemoryDynamoDB
 from tests.in_memory.event_source import event
@@ -35,14 +36,14 @@ def word(pk: str) -> str:
 
 def test_every_key_that_a_projection_writes_is_its_own(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[Change] = []
-    apply = views.apply
+    apply = changes.apply
 
     def noted(units: Iterable[Unit], still_valid: Callable[[], bool]) -> None:
         units = list(units)
         written.extend(change for unit in units for change in unit)
         apply(units, still_valid)
 
-    monkeypatch.setattr(views, "apply", noted)
+    monkeypatch.setattr(changes, "apply", noted)
     ledger.work(600)
     ledger.create_task()
     ledger.tasks = ledger.tasks[-1:]
@@ -131,7 +132,7 @@ def test_a_pointer_that_moves_between_two_transactions_holds_up_the_second(
     ledger: Ledger, db: InMemoryDynamoDB, clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The batch goes on from there, as the pointer then says: in both generations."""
-    monkeypatch.setattr(views, "MAX_TRANSACTION_ITEMS", 8)
+    monkeypatch.setattr(changes, "MAX_TRANSACTION_ITEMS", 8)
     for _ in range(6):
         ledger.create_task(by="ann", assigned_user_id="bob", due_date=None)
     hints = hints_of(event(db.changes("events")))

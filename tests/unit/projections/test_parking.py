@@ -19,13 +19,14 @@ from domain import event as event_types
 from domain.commit import Commit, chain_hash, encode_events
 from domain.event import encode
 from domain.tasks import TaskCommented
-from infra import generations, marks, personal_data, views
+from infra import changes, counters, generations, marks, personal_data
 from infra.aws_faults import INFRASTRUCTURE
+from infra.changes import Change, OutrunError, RefusedError
 from infra.commits import from_item
 from infra.generations import Generations, Phase
 from infra.marks import Parked
 from infra.personal_data import ERASED, DynamoDBDataKeys
-from infra.views import Change, OutrunError, RefusedError, Row
+from infra.views import Row
 from projections.projection import Folded
 from projections.projector import MAX_STEP_EVENTS, hints_of
 from projections.tasks import TaskProjection
@@ -354,7 +355,7 @@ def test_the_stream_that_is_refused_is_found_within_its_transaction(db: InMemory
     answering(db, [NONE, INVALID, NONE], None, [INVALID])
 
     with pytest.raises(RefusedError, match="ValidationError") as caught:
-        views.apply(units("task#1", "task#2", "task#3"))
+        changes.apply(units("task#1", "task#2", "task#3"))
 
     assert caught.value.stream == "task#2"
     assert [pk for pk, _ in rows_of(db)] == ["1|task#1"]
@@ -365,7 +366,7 @@ def test_units_written_by_themselves_are_written_only_while_they_are_valid(db: I
     valid = iter([True, True, False])
 
     with pytest.raises(OutrunError):
-        views.apply(units("task#1", "task#2"), partial(next, valid))
+        changes.apply(units("task#1", "task#2"), partial(next, valid))
 
     assert [pk for pk, _ in rows_of(db)] == ["1|task#1"]
 
@@ -386,7 +387,7 @@ def test_what_passes_by_itself_is_no_refusal(
     answering(db, reasons)
 
     with pytest.raises(error):
-        views.apply(units("task#1", "task#2"))
+        changes.apply(units("task#1", "task#2"))
 
     assert rows_of(db) == {}
 
@@ -395,8 +396,8 @@ def test_what_passes_by_itself_is_no_refusal(
 @pytest.mark.parametrize(
     "write",
     [
-        partial(views.apply, units("task#1")),
-        partial(views.raise_to, views.last_login("ann"), 1),
+        partial(changes.apply, units("task#1")),
+        partial(counters.raise_to, counters.last_login("ann"), 1),
         lambda: marks.unpark(Parked(1, "task#1", 1, "", 0, 0)),
     ],
 )

@@ -15,9 +15,10 @@ from domain.alerts import alert_id
 from domain.errors import StateConflictError
 from domain.judgement import Verdict
 from infra import generations, marks
+from infra.changes import MAX_TRANSACTION_ITEMS
 from infra.commits import from_item
 from infra.generations import Generations, Phase
-from infra.views import MAX_TRANSACTION_ITEMS, Row
+from infra.views import Row
 from projections import repair as repairs
 from projections.alerts import AlertProjection
 from projections.projection import Folded

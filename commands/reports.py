@@ -35,7 +35,8 @@ def make_due_report(store: EventStore, at: datetime) -> str:
     """Make the last report whose time is over, unless it is there or the views have not caught up with its end.
 
     What is counted may be moments later in the views than in the ledger, so this waits until the projector has heard a
-    heartbeat that was sent well after that end, and none before it is missing: a shard of its stream may be stuck.
+    heartbeat that was sent well after that end, and none is missing: a shard of its stream may be stuck, and nobody
+    knows since when.
 
     Args:
         at: now, UTC.

@@ -77,6 +77,7 @@ class Decision(Value):
         rule: the name of the rule that decided; None if none did.
         reason: why, in words.
         until: when what is held is looked at again; UTC.
+        wanted_at: when it was to be told; None where that is not before the decision, or nobody is told.
         group: names those that are told in one message.
         terms: of what is held.
         rate_per_minute: how many messages the channel takes.
@@ -87,6 +88,7 @@ class Decision(Value):
     rule: str | None = None
     reason: str
     until: datetime | None = None
+    wanted_at: datetime | None = None
     group: str | None = None
     terms: Terms | None = None
     rate_per_minute: int = DEFAULT_RATE
@@ -197,11 +199,14 @@ def _is_told_to_open_later(rule: NotificationRule, what: Happening, terms: Terms
 def _decision(  # noqa: PLR0917 - what is told, by which rule and on which terms, where and when
     rule: NotificationRule, channel: str, what: Happening, terms: Terms, config: MonitoringConfig, now: datetime
 ) -> Decision:
-    until, reason, group = now, f"the rule tells of {_words(what.told)}", None
-    if terms.snoozed_until is not None and terms.snoozed_until > until:
-        until, reason = terms.snoozed_until, "the snooze ends; told if it is still open"
-    if terms.open_at is not None and terms.open_at > until:
-        until, reason = terms.open_at, f"told if it is still open after {rule.only_if_open_after_minutes} minutes"
+    times = (
+        (what.at, f"the rule tells of {_words(what.told)}"),
+        (terms.snoozed_until, "the snooze ends; told if it is still open"),
+        (terms.open_at, f"told if it is still open after {rule.only_if_open_after_minutes} minutes"),
+    )
+    wanted_at, reason = max((at, words) for at, words in times if at is not None)
+    is_judged = wanted_at > what.at  # by `due`, also if that time has come already: it may be over since
+    until, group = max(wanted_at, now) if is_judged else now, None
     quiet = _quiet_until(terms, until)
     if quiet is not None:
         until, reason = quiet, _quiet_words(quiet)
@@ -210,13 +215,14 @@ def _decision(  # noqa: PLR0917 - what is told, by which rule and on which terms
         group = f"{rule.name}#{channel}#{int(until.timestamp())}"
         reason = f"told with what else comes within {rule.group_within_minutes} minutes"
     rates = {one.name: one.rate_per_minute for one in config.channels}
-    held = until > now
+    held = is_judged or until > now
     return Decision(
         channel=channel,
         outcome=Outcome.HOLD if held else Outcome.SEND,
         rule=rule.name,
         reason=reason,
         until=until if held else None,
+        wanted_at=min(wanted_at, now) if until <= now else None,
         group=group,
         terms=terms if held else None,
         rate_per_minute=rates.get(channel, DEFAULT_RATE),

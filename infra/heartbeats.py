@@ -27,6 +27,9 @@ missing is forgotten when the next one with its place is heard; a shard that is 
 CONSUMERS = ("projector", "notifier", "reactions")
 """Everybody who is to hear them."""
 
+_unnoted: dict[str, list[Mark]] = {}
+"""By consumer: marks that could not be written, to be written with the next; at most PLACES of each."""
+
 logger = Logger()
 
 
@@ -52,20 +55,28 @@ def hear(consumer: str, commits: Iterable[Commit]) -> bool:
     """Note the heartbeats among commits that a consumer has dealt with, and measure how many seconds the newest took.
 
     A write unit for each; nothing without a heartbeat, of which there is one in a minute. A mark that cannot be written
-    is no reason to deal with the commits once more: the lag is seen to grow then, and the log says why.
+    is no reason to deal with the commits once more: it is written, with those after it, when this process hears the
+    next commits, whatever they are. The log says why. If the process ends before, the heartbeat shows as missing.
 
     Returns:
-        Whether there was one that it had not heard before.
+        Whether there was one that it had not heard before, as far as is known.
     """
     beats = sorted({commit.at.timestamp() for commit in commits if commit.stream.startswith(f"{CATEGORY}#")})
-    try:
-        new = [sent_at for sent_at in beats if _note(consumer, sent_at)]
-    except PutError:
-        logger.exception("heartbeat not noted")
-        new = beats
+    heard = [_mark(consumer, sent_at) for sent_at in beats]
+    waiting = _unnoted.pop(consumer, []) + heard
+    known: list[Mark] = []
+    for place, mark in enumerate(waiting):
+        try:
+            if not _note(mark):
+                known.append(mark)
+        except PutError:  # the others would take as long to fail
+            logger.exception("heartbeat not noted")
+            _unnoted[consumer] = waiting[place:][-PLACES:]
+            break
+    new = [mark for mark in heard if mark not in known]
     if not new:
         return False
-    metrics.gauge("ProjectionLag", "Seconds", _took(new[-1]), consumer=consumer)
+    metrics.gauge("ProjectionLag", "Seconds", float(new[-1].data), consumer=consumer)
     return True
 
 
@@ -106,10 +117,15 @@ def _lag(consumer: str, heard: Mapping[str, Mark], sent: Mapping[str, int]) -> L
     return Lag(consumer, round(seconds, 3), heard_at, missing_since)
 
 
-def _note(consumer: str, sent_at: float) -> bool:
-    """Note a heartbeat that was heard. Returns whether neither it nor a later one of its place was heard before."""
+def _mark(consumer: str, sent_at: float) -> Mark:
+    """The mark of a heartbeat that is heard now."""
     place = int(sent_at // HEARTBEAT_SECONDS) % PLACES
-    mark = Mark(PARTITION, f"{consumer}#{place}", version=round(sent_at * 1000), data=f"{_took(sent_at):.3f}")
+    took = max(0.0, time.time() - sent_at)
+    return Mark(PARTITION, f"{consumer}#{place}", version=round(sent_at * 1000), data=f"{took:.3f}")
+
+
+def _note(mark: Mark) -> bool:
+    """Write the mark of a heartbeat. Returns whether neither it nor a later one of its place was heard before."""
     try:
         mark.save(condition=Mark.pk.does_not_exist() | (Mark.version < mark.version))
     except PutError as error:
@@ -117,7 +133,3 @@ def _note(consumer: str, sent_at: float) -> bool:
             raise
         return False
     return True
-
-
-def _took(sent_at: float) -> float:
-    return max(0.0, time.time() - sent_at)

@@ -127,7 +127,7 @@ class Notification(Model):
         told_in: of a grouped row: the id of the one that leads.
         rate: messages a minute that its channel takes.
         due_at: when somebody must look at it, in seconds since the epoch.
-        wanted_at: when it was to be told: decided, or let go; missing while it is held.
+        wanted_at: when it was to be told: it happened, or was let go; of what is held, only if that time is over.
         not_before: when it may be sent again after Slack refused it for now.
         turn_at: the time of the place that is kept for it in its channel; see `infra.delivery_rate`.
         paused: seconds that it has waited because its channel was paused.
@@ -206,7 +206,7 @@ def new(notification_id: NotificationId, status: Status, **attributes: Any) -> N
     """A row that is not kept yet. One that is on its way is looked at again in case it gets lost."""
     now = int(time.time())
     if status is Status.DECIDED:
-        attributes |= {"due_at": now + LOST_DELIVERY_SECONDS, "wanted_at": now}
+        attributes = {"wanted_at": now, **attributes, "due_at": now + LOST_DELIVERY_SECONDS}
     if "due_at" in attributes:
         attributes["due_partition"] = notification_id.due_partition
     return Notification(

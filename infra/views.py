@@ -39,10 +39,11 @@ WU is write units for rows up to 1 KB: 2 in a transaction, and 1 for each index 
 | streams that cannot be projected          | projections / parked#generation#stream |                     | 1       |
 | which generations are live                | projections / generations             |                      | 1       |
 | streams touched during a rebuild          | touched#shard / stream                |                      | 1       |
-| how far a rebuild is                      | rebuild / segments#segment            |                      | 1 x KB  |
+| how far a rebuild is                      | rebuild / segments#segment            |                      | 1       |
+| its counters so far, in one of two slots  | rebuild-sums / segments#segment#slot#piece |                 | 1 x KB  |
 | the last hour's heartbeats, by who heard them | heartbeats / consumer#place       |                      | 1       |
 
-Every partition but those of the last five lines begins with its projection's generation (`infra.generations`): what is
+Every partition but those of the last six lines begins with its projection's generation (`infra.generations`): what is
 `task#id` here is stored as `1|task#id`. A counter is kept in parts: its sort key ends with the part's number (`|0` to
 `|3`), but that of `counter#events`, which takes all of AWS's volume, has a partition for each (`counter#events#0` ...).
 

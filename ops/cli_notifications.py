@@ -58,7 +58,7 @@ def redrive(
     ] = False,
     stage: StageOption = LOCAL_STAGE,
 ) -> None:
-    """Send once more what was given up, or had no webhook. Ends with 1 if one of them is not sent."""
+    """Send once more what was given up, or had no webhook. Ends with 1 if that failed for one of them."""
     from ops import outbox_of_stage  # noqa: PLC0415 - as above
 
     chosen = {Status.FAILED: all_failed, Status.UNCONFIGURED: all_unconfigured}
@@ -72,6 +72,8 @@ def redrive(
         if done.problem:
             left += 1
             errors.print(f"[red]not sent[/] {escape(done.id)}: {escape(done.problem)}", soft_wrap=True)
+        elif done.decided:
+            console.print(f"decided: {done.decided} {escape(done.id)}", soft_wrap=True)
         else:
             console.print(f"[green]on its way[/] {escape(done.id)}", soft_wrap=True)
     if not wanted:

@@ -113,8 +113,9 @@ def _announce_end(state: "Generations") -> None:
 @contextmanager
 def _stopped(work: "Rebuild") -> Iterator[None]:
     """Whatever ends it, nobody works on it any more then, so that the same command can go on at once."""
+    from infra.generations import OvertakenError  # noqa: PLC0415
     from infra.passing_faults import passes  # noqa: PLC0415
-    from projections.lease import RebuildError, UnderWayError  # noqa: PLC0415
+    from projections.lease import OlderReleaseError, RebuildError, UnderWayError  # noqa: PLC0415
     from projections.projector import OutrunTooOftenError  # noqa: PLC0415
 
     go_on = "The same command goes on from here"
@@ -129,7 +130,11 @@ def _stopped(work: "Rebuild") -> Iterator[None]:
         _stop(work)
         errors.print("Interrupted. What is live is whole; run the same command again to go on from here.")
         raise typer.Exit(130) from error
-    except (RebuildError, OutrunTooOftenError) as error:
+    except OlderReleaseError as error:
+        _stop(work)
+        remedy = "`opsledger rebuild --abort` throws away what it built; then run this command again"
+        raise OpsError("an older release began this rebuild", remedy) from error
+    except (RebuildError, OutrunTooOftenError, OvertakenError) as error:
         _stop(work)
         raise OpsError(str(error).rstrip("."), go_on) from error
     except BaseException as error:
@@ -182,7 +187,8 @@ def _tell(outcome: "Outcome", seconds: Mapping[str, float], *, dry_run: bool) ->
     rows = sum(segment.rows for segment in outcome.segments.values())
     left = sum(segment.left for segment in outcome.segments.values())
     took = seconds.get("bulk", 0)
-    console.print(f"{rows:,} rows built" + (f", {rows / took:,.0f} a second." if took else "."))
+    if outcome.segments:
+        console.print(f"{rows:,} rows built" + (f", {rows / took:,.0f} a second." if took else "."))
     if left:
         console.print(f"{left:,} streams could not be folded at once; `opsledger parked` shows those that are parked.")
     if dry_run and outcome.compared:

@@ -14,10 +14,16 @@ if TYPE_CHECKING:
 
 
 class Redriven(NamedTuple):
-    """A notification that was to be sent once more; `problem` says why it is not."""
+    """A notification that was to be sent once more.
+
+    Attributes:
+        problem: why it is not done; None if it is.
+        decided: of what could not be read before and is not on its way: what was decided now.
+    """
 
     id: str
     problem: str | None = None
+    decided: Status | None = None
 
 
 def listed(config: SessionConfig, status: Status | None, limit: int) -> list[NotificationShown]:
@@ -62,7 +68,8 @@ def redrive(config: SessionConfig, ids: Iterable[str]) -> Iterator[Redriven]:
         if row is None:
             yield Redriven(one, "there is no such notification")
         elif row.is_undecided:
-            yield Redriven(one, _decide_again(config, row))
+            problem = _decide_again(config, row)
+            yield Redriven(one, problem, None if problem else _not_on_its_way(row.key.commit_id))
         elif outbox.redrive(row):
             delivery_queue.enqueue([one])
             yield Redriven(one)
@@ -78,6 +85,16 @@ def _decide_again(config: SessionConfig, row: "Notification") -> str | None:
     except OpsError as failure:  # it must not hold up the others
         return str(failure)
     return f"what happened still cannot be read ({error})" if error else None
+
+
+def _not_on_its_way(commit_id: str) -> Status | None:
+    """Where the decisions on a commit stand of which none is on its way; None if one is, or was told."""
+    from infra import outbox  # noqa: PLC0415 - as above
+
+    standing = {row.status for row in outbox.decided(commit_id)}
+    if standing - {Status.HELD, Status.SUPPRESSED}:
+        return None
+    return Status.HELD if Status.HELD in standing else Status.SUPPRESSED
 
 
 def _all() -> "Iterator[Notification]":

@@ -34,7 +34,7 @@ class Comparison(NamedTuple):
     Attributes:
         rows: compared so far, at equal versions.
         moving: rows and counters that were not compared: rows that the live generation does not bring as far as the
-            one being built, and what never held still.
+            one being built, what never held still, and rows at unequal versions beyond MAX_SUSPECTS.
         behind: rows that the one being built does not bring as far as the live one, because an event cannot be
             applied: to make them live would take reads back in time.
         changed: rows whose content differs; `added`, `missing`: in one generation only.
@@ -81,8 +81,9 @@ def compare(
     live_sums: Counter[Key] = Counter()
     for items in in_hundreds(scan(live, before=hold_lease)):
         rows = _rows(items, live_sums)
-        there = twins(rows, state.other)
-        compared = _suspect(suspects, compared, {row.key: (there.get(row.key), row) for row in rows})
+        there = {key: row for key, row in twins(rows, state.other).items() if not row.expired}
+        # The others were compared above.
+        compared = _suspect(suspects, compared, {row.key: (None, row) for row in rows if row.key not in there})
         yield compared
     sums.subtract(live_sums)
     excesses: dict[Key, int | None] = {key: excess for key, excess in sums.items() if excess}
@@ -103,11 +104,15 @@ _Pair = tuple[Stored | None, Stored | None]
 
 
 def _suspect(suspects: dict[Key, _Pair | None], compared: Comparison, pairs: Mapping[Key, _Pair]) -> Comparison:
-    """Set aside what differs, as long as there is room; else it is told at once."""
-    differing = {key: pair for key, pair in pairs.items() if _differ(*pair) and key not in suspects}
+    """Set aside what differs, as long as there is room; else it is told at once.
+
+    The two were not read at one moment: what is at unequal versions then is taken to be moving.
+    """
+    differing = {key: pair for key, pair in pairs.items() if _differ(*pair)}
     room = dict(list(differing.items())[: max(0, MAX_SUSPECTS - len(suspects))])
     suspects.update(room)
-    return _told(compared, {key: pair for key, pair in differing.items() if key not in room})
+    beyond = {key: None if _are_apart(*pair) else pair for key, pair in differing.items() if key not in room}
+    return _told(compared, beyond)
 
 
 def _still_differing(state: Generations, live: Mapping[str, int], suspects: Iterable[Key]) -> dict[Key, _Pair | None]:
@@ -149,6 +154,10 @@ def _several(keys: Iterable[Key]) -> Iterator[list[Key]]:
     remaining = iter(keys)
     while some := list(islice(remaining, KEYS_TOGETHER)):
         yield some
+
+
+def _are_apart(new: Stored | None, old: Stored | None) -> bool:
+    return new is not None and old is not None and new.version != old.version
 
 
 def _differ(new: Stored | None, old: Stored | None) -> bool:

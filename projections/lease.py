@@ -22,6 +22,10 @@ class RebuildError(Exception):
     """A rebuild that cannot begin or go on. The message says why."""
 
 
+class OlderReleaseError(RebuildError):
+    """What an older release began cannot be gone on with."""
+
+
 class UnderWayError(RebuildError):
     """Another process carries out a rebuild, or did until a moment ago.
 
@@ -41,17 +45,21 @@ class Lease:
         self._owner = owner
         self._until = 0.0
 
-    def take(self, change: Callable[[Generations], Generations] = lambda state: state) -> Generations:
-        """Make the rebuild one's own, and move the pointer.
+    def take(self) -> Generations:
+        """Make the rebuild one's own; also one that is about to begin.
 
         Raises:
             UnderWayError: it is another's.
+            OvertakenError: another process took it at the same time, or let it go.
         """
-        state, _ = generations.read()
-        now = time.time()
-        if state.phase and state.owner != self._owner and state.owned_until > now:
-            raise UnderWayError(state.owned_until - now)
-        return self._moved(change)
+
+        def free(state: Generations) -> Generations:
+            left = state.owned_until - time.time()
+            if state.owner not in {"", self._owner} and left > 0:
+                raise UnderWayError(left)
+            return state
+
+        return self._moved(free)
 
     def move(self, change: Callable[[Generations], Generations]) -> Generations:
         """Move the pointer, and renew the lease.
@@ -69,8 +77,8 @@ class Lease:
     def release(self) -> None:
         """Let anybody go on with it at once; for a process that ends in good order before the rebuild does."""
         state, _ = generations.read()
-        if state.phase and state.owner == self._owner:
-            generations.move(lambda now_there: now_there.model_copy(update={"owned_until": time.time()}))
+        if state.owner == self._owner:
+            generations.move(self._mine(lambda now_there: now_there.model_copy(update={"owned_until": time.time()})))
 
     def end(self) -> None:
         """Have no rebuild any more, nor an owner. Raises as `move`."""

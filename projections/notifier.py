@@ -127,6 +127,8 @@ def _row(commit: Commit, place: int, happening: Happening, decision: Decision) -
     about, title = (told.transition, told.event.title) if isinstance(told, AlertTold) else (told.change, told.title)
     due_at = ceil(decision.until.timestamp()) if decision.until else None
     attributes: dict[str, Any] = {"due_at": due_at} if due_at else {}
+    if decision.wanted_at:
+        attributes["wanted_at"] = int(decision.wanted_at.timestamp())
     if status is not Status.SUPPRESSED:
         attributes["told"] = told.model_dump_json(exclude_none=True)
     if decision.terms:

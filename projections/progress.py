@@ -15,6 +15,7 @@ from domain.value import Value
 from infra.marks import Mark, forget
 from infra.patience import write
 from infra.replay import Segment
+from projections.lease import OlderReleaseError
 
 PIECE_CHARACTERS = 300_000
 
@@ -51,7 +52,11 @@ class _Head(TypedDict):
 
 
 def progress(of: int) -> dict[int, Progress]:
-    """How far the segments of a rebuild are that have begun, by their number."""
+    """How far the segments of a rebuild are that have begun, by their number.
+
+    Raises:
+        OlderReleaseError: an older release noted it. Likewise `sums` and `Saving.save`.
+    """
     marks = Mark.query(_HEADS, Mark.sk.startswith(f"{of:06d}#"), consistent_read=True)
     return {int(mark.sk.partition("#")[2]): Progress.model_validate(_head(mark)["progress"]) for mark in marks}
 
@@ -114,5 +119,8 @@ def _name(segment: Segment) -> str:
 
 
 def _head(mark: Mark) -> _Head:
-    head: _Head = json.loads(mark.data)
+    try:
+        head: _Head = json.loads(mark.data)
+    except ValueError:  # it was packed
+        raise OlderReleaseError("An older release began this rebuild; end it with --abort.") from None
     return head

@@ -60,6 +60,7 @@ class Outcome(NamedTuple):
 
     Attributes:
         swapped: whether the new generation is live.
+        segments: what was built; empty if only the end was left to do.
         compared: how the two generations differed before the swap.
     """
 
@@ -110,11 +111,12 @@ class Rebuild:
 
         Raises:
             UnderWayError: another process carries one out.
-            RebuildError: another process has gone on with this one.
+            RebuildError: another process has gone on with this one, or an older release began it.
+            OvertakenError: another process took one up at the same time.
             OutrunTooOftenError: streams kept moving. Go on with it later.
         """
         state = self._begin()
-        compared = None
+        compared, segments = None, dict[int, Progress]()
         if state.phase is Phase.BULK:
             self._bulk(state)
             state = self._enter(Phase.CATCH_UP)
@@ -124,11 +126,11 @@ class Rebuild:
         if state.phase is Phase.BOTH:
             self._settle()
             self._catch_up(state, wholly=True)
-            compared = self._compare(state)
+            segments = progress(state.segments)
+            compared = self._compare(state, sum(one.rows for one in segments.values()))
             if not state.dry_run and self._watcher.accepts(compared):
                 state = self._swap()
         swapped = _is_live(state)
-        segments = progress(state.segments)
         self._end(state)
         return Outcome(swapped, segments, compared)
 
@@ -224,9 +226,8 @@ class Rebuild:
             return [note for half in halves for note in self._caught_up(half, state)]
         return notes
 
-    def _compare(self, state: Generations) -> Comparison:
+    def _compare(self, state: Generations, written: int) -> Comparison:
         compared = Comparison()
-        written = sum(one.rows for one in progress(state.segments).values())
         for compared in compare(state, self._pause, self._lease.hold):
             self._watcher.reached("comparison", compared.rows, written)
         return compared

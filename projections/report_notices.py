@@ -33,7 +33,9 @@ def row(commit: Commit, config: MonitoringConfig, ttl: int) -> Notification:
         raise TypeError(f"a report is made once and takes no {event.name}")
     told, decision = report_notice.told_of(event, config), report_notice.decide(config)
     sent = decision.outcome is Outcome.SEND
-    attributes: dict[str, Any] = {"told": told.model_dump_json(exclude_none=True)} if sent else {}
+    attributes: dict[str, Any] = {}
+    if sent:
+        attributes = {"told": told.model_dump_json(exclude_none=True), "wanted_at": int(commit.at.timestamp())}
     return outbox.new(
         NotificationId(commit.id, 0, decision.channel),
         Status.DECIDED if sent else Status.SUPPRESSED,

@@ -37,6 +37,7 @@ def at(monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setattr(heartbeats, "time", SimpleNamespace(time=lambda: NOW.timestamp() + seconds))
 
     turn(0)
+    monkeypatch.setattr(heartbeats, "_unnoted", {})
     return turn
 
 
@@ -198,14 +199,49 @@ def test_the_readers_of_the_kinesis_stream_hear_heartbeats_and_do_nothing_more(c
     assert [lag.consumer for lag in heartbeats.lags()] == [consumer.__name__.rpartition(".")[2]]
 
 
-def test_a_heartbeat_that_cannot_be_noted_holds_up_nobody(calls: Calls, at: Any) -> None:
+def test_a_heartbeat_that_cannot_be_noted_holds_up_nobody_and_is_noted_with_what_comes_next(
+    calls: Calls, history: History, at: Any
+) -> None:
+    for minute in range(5):
+        at(60 * minute + 0.5)
+        heartbeats.hear("projector", [beat(60 * minute)])
+        if minute in {1, 4}:
+            continue
+        assert heartbeats.hear("notifier", [beat(60 * minute)])
+        if minute == 0:
+            at(60 * 1.5)
+            calls.refuse["PutItem"] = EndpointConnectionError(endpoint_url="views")
+            calls.clear()
+            assert heartbeats.hear("notifier", [beat(60), beat(60.1)])
+            assert calls.operations == ["PutItem"]  # a second one would take as long to fail
+            del calls.refuse["PutItem"]
+    assert lag_of("notifier") == heartbeats.Lag("notifier", 0.5, NOW.timestamp() + 180)
+
+    calls.clear()
+    assert not heartbeats.hear("notifier", [history.task("1")])
+    assert calls.operations == []
+
+
+def test_a_heartbeat_that_could_not_be_noted_is_noted_as_it_came_in(calls: Calls, history: History, at: Any) -> None:
     at(1)
     calls.refuse["PutItem"] = EndpointConnectionError(endpoint_url="views")
-    calls.clear()
-    assert heartbeats.hear("notifier", [beat(0), beat(60)])
-    assert calls.operations == ["PutItem"]  # a second one would take as long to fail
-    del calls.refuse["PutItem"]
+    assert heartbeats.hear("notifier", [beat(0)])
     assert heartbeats.lags() == []
+    del calls.refuse["PutItem"]
+    at(50)
+    assert not heartbeats.hear("notifier", [history.task("1"), beat(0)])
+    assert heartbeats.lags() == [heartbeats.Lag("notifier", 1, NOW.timestamp())]
+
+
+def test_of_heartbeats_that_cannot_be_noted_those_of_an_hour_are_kept(calls: Calls, at: Any) -> None:
+    at(1)
+    calls.refuse["PutItem"] = EndpointConnectionError(endpoint_url="views")
+    for minute in range(70):
+        heartbeats.hear("notifier", [beat(60 * minute)])
+    del calls.refuse["PutItem"]
+    calls.clear()
+    heartbeats.hear("notifier", [])
+    assert calls.operations == ["PutItem"] * 60
 
 
 # ---- parked streams

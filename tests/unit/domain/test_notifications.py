@@ -247,6 +247,26 @@ def test_what_has_been_open_for_long_enough_is_told_at_once() -> None:
     assert decision.outcome is Outcome.SEND
 
 
+@given(before=st.integers(-20, 600), late=st.integers(0, 300))
+def test_however_late_the_decision_what_must_stay_open_is_judged_first(before: int, late: int) -> None:
+    at = NOW + minutes(10) - timedelta(seconds=before)
+    what, now = happening(AlertNews.RECURRED, at=at), at + minutes(late)
+    decision = only(decide(what, config(rule(only_if_open_after_minutes=10)), now))
+    if before <= 0:  # it was open for long enough when it happened
+        assert (decision.outcome, decision.wanted_at) == (Outcome.SEND, at)
+        return
+    assert (decision.outcome, decision.until) == (Outcome.HOLD, max(NOW + minutes(10), now))
+    assert decision.wanted_at == (NOW + minutes(10) if now >= NOW + minutes(10) else None)
+    over = an_alert(state=AlertState.RESOLVED, resolved_at=NOW + minutes(9))
+    assert decision.terms is not None
+    assert outcome(due(what.told, decision.terms, over, now)) is Outcome.SUPPRESS
+
+
+def test_what_happens_by_a_clock_that_is_ahead_is_told_at_once() -> None:
+    decision = only(decide(happening(at=NOW + minutes(0.01)), config(rule()), NOW))
+    assert (decision.outcome, decision.wanted_at) == (Outcome.SEND, NOW)
+
+
 @given(open_for=st.integers(0, 1200), late=st.integers(0, 300))
 def test_an_end_is_told_exactly_if_the_opening_is(open_for: int, late: int) -> None:
     """Whenever the sweeper comes, and whichever is decided first."""

@@ -111,11 +111,39 @@ def test_what_cannot_be_sent_is_told_and_holds_up_no_other(queued: list[str], mo
 
 def test_what_could_not_be_read_is_decided_by_the_notifier_as_it_is_deployed(monkeypatch: pytest.MonkeyPatch) -> None:
     unreadable, asked = keep(1, Status.FAILED, told=None), []
-    monkeypatch.setattr(functions, "invoke", lambda _config, *more: asked.append(more))
+
+    def invoke(_config: SessionConfig, *more: object) -> None:
+        asked.append(more)
+        decide(unreadable, default=Status.DECIDED)
+
+    monkeypatch.setattr(functions, "invoke", invoke)
     code, told = run("redrive", "--all-failed")
     assert (code, "on its way" in told) == (0, True)
     named = {"stream": "alert#a", "commit": NotificationId.parse(unreadable).commit_id}
     assert asked == [("opsledger-local-notifier", {"redrive": named})]
+
+
+def decide(undecided: str, **channels: Status) -> None:
+    """As the notifier does: each decision, one of which may take the place of the row that says that there is none."""
+    for channel, status in channels.items():
+        notification_id = NotificationId.parse(undecided)._replace(channel=channel)
+        assert outbox.keep([outbox.new(notification_id, status, stream="alert#a", told="{}")])
+
+
+@pytest.mark.parametrize(
+    ("decisions", "words"),
+    [
+        ({"default": Status.SUPPRESSED}, "decided: suppressed"),
+        ({"default": Status.SUPPRESSED, "pager": Status.HELD}, "decided: held"),
+        ({"default": Status.SUPPRESSED, "pager": Status.DECIDED}, "on its way"),
+        ({"default": Status.HELD, "pager": Status.SENT}, "on its way"),
+    ],
+)
+def test_what_was_decided_is_told(monkeypatch: pytest.MonkeyPatch, decisions: dict[str, Status], words: str) -> None:
+    unreadable = keep(1, Status.FAILED, told=None)
+    monkeypatch.setattr(functions, "invoke", lambda *_: decide(unreadable, **decisions))
+    code, told = run("redrive", unreadable)
+    assert (code, told.split()) == (0, [*words.split(), unreadable])
 
 
 def test_a_notifier_that_fails_holds_up_no_other(queued: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

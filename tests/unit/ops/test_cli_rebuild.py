@@ -10,9 +10,9 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from typer.testing import CliRunner, Result
 
-from infra import generations
+from infra import generations, stored
 from infra.commits import from_item
-from infra.generations import Generations
+from infra.generations import Generations, OvertakenError
 from infra.replay import Segment
 from infra.views import Row
 from ops import cli, cli_rebuild, rebuild_process, views_of_stage
@@ -21,6 +21,7 @@ from ops.errors import OpsError
 from ops.views_of_stage import Connected
 from projections import comparison, rebuild
 from projections.bulk import SegmentBuild
+from projections.lease import OlderReleaseError
 from projections.progress import Progress
 from tests.in_memory import deployed
 from tests.in_memory.dynamodb import InMemoryDynamoDB, client
@@ -185,6 +186,47 @@ def test_after_a_fault_of_aws_the_same_command_goes_on_at_once(ledger: Ledger, m
     assert again.exit_code == 0, again.output
     assert "interrupted in its phase both" in again.output
     assert shown(ledger.db) == before
+
+
+@pytest.mark.parametrize(
+    ("fault", "told", "remedy"),
+    [
+        (OlderReleaseError("An older release began this rebuild."), "an older release began this rebuild", "--abort"),
+        (OvertakenError("the generations were moved by somebody else"), "moved by somebody else", "same command"),
+    ],
+)
+def test_what_ends_it_is_told_with_what_to_do(
+    ledger: Ledger,  # noqa: ARG001
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Exception,
+    told: str,
+    remedy: str,
+) -> None:
+    def ended(*_: Any) -> None:
+        raise fault
+
+    monkeypatch.setattr(rebuild, "compare", ended)
+    result = run("--yes")
+    assert isinstance(result.exception, OpsError)
+    assert told in str(result.exception)
+    assert remedy in result.exception.remedy
+    assert generations.read()[0].owned_until <= time.time()
+
+
+def test_when_only_the_end_is_left_it_does_not_say_that_nothing_was_built(
+    ledger: Ledger,  # noqa: ARG001
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def away(*_: Any) -> None:
+        raise EndpointConnectionError(endpoint_url="https://nowhere")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(stored, "remove", away)
+        run("--yes")
+    result = run("--yes")
+    assert result.exit_code == 0, result.output
+    assert "Swapped" in result.output
+    assert "rows built" not in result.output
 
 
 def test_what_was_interrupted_can_be_thrown_away(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:

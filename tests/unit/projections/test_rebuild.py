@@ -4,17 +4,19 @@ import random
 from collections.abc import Iterator
 from contextvars import Context
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from unittest.mock import patch
 
 import pytest
 
 from domain.tasks import Status
-from infra import generations, marks
+from infra import generations, marks, stored
 from infra.commits import from_item
+from infra.generations import Phase
 from projections import bulk, comparison
 from projections import rebuild as rebuild_module
 from projections.bulk import SegmentBuild
-from projections.lease import RebuildError
+from projections.lease import Lease, RebuildError, UnderWayError
 from projections.progress import Progress
 from projections.projector import MAX_PASSES
 from tests.in_memory.dynamodb import InMemoryDynamoDB
@@ -101,6 +103,34 @@ def test_two_rebuilds_at_once_are_refused(ledger: Ledger, db: InMemoryDynamoDB) 
         rebuild(ledger, owner="two")
 
     assert rebuild(ledger, owner="one").swapped
+
+
+@pytest.mark.parametrize("phase", [None, Phase.BULK])
+def test_of_two_that_take_it_at_the_same_moment_one_has_it(
+    db: InMemoryDynamoDB,  # noqa: ARG001
+    phase: Phase | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    generations.move(lambda state: state.model_copy(update={"phase": phase, "owner": "killed", "owned_until": 1.0}))
+    one, two = Lease("one"), Lease("two")
+    move = generations.move
+
+    def outrun(change: Any) -> Any:
+        monkeypatch.setattr(generations, "move", move)
+        two.take()
+        return move(change)
+
+    monkeypatch.setattr(generations, "move", outrun)
+    with pytest.raises(UnderWayError):
+        one.take()
+    two.hold()
+    one.release()
+    assert generations.read()[0].owner == "two"
+
+    two.release()
+    one.take()
+    one.end()
+    two.take()
 
 
 def test_one_projection_can_be_rebuilt_alone(ledger: Ledger, db: InMemoryDynamoDB) -> None:
@@ -254,6 +284,39 @@ def test_what_the_projector_never_shows_is_a_difference(ledger: Ledger) -> None:
 
     assert (new, "task") in outcome.compared.named
     assert outcome.compared.counters
+
+
+def test_what_differs_beyond_those_that_are_read_again_is_told_once(
+    ledger: Ledger, db: InMemoryDynamoDB, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        ledger.create_task()
+    projected(ledger)
+    monkeypatch.setattr(comparison, "MAX_SUSPECTS", 0)
+    changed, missing = (row for (pk, sk), row in rows_of(db).items() if sk == "task" and pk != f"1|{moving_of(ledger)}")
+    db.fill("views", [{**changed, "x": {"S": "x"}}, {**missing, "pk": {"S": "1|task#gone"}}])
+    twins = stored.twins
+
+    def moved_meanwhile(rows: Any, chosen: Any) -> Any:
+        monkeypatch.setattr(comparison, "twins", twins)
+        with patch.object(Ledger, "_some", lambda *_: ledger.tasks[0]):
+            ledger.move_task(Status.IN_PROGRESS)
+        Context().run(projected, ledger)
+        return twins(rows, chosen)
+
+    monkeypatch.setattr(comparison, "twins", moved_meanwhile)
+    watching = Watching(accepts=False)
+
+    rebuild(ledger, watching)
+
+    compared = watching.compared
+    assert compared is not None
+    assert (compared.changed, compared.missing, compared.behind, compared.moving) == (1, 1, 0, 1)
+    assert compared.rows >= 1
+
+
+def moving_of(ledger: Ledger) -> str:
+    return f"task#{ledger.tasks[0]}"
 
 
 def test_what_cannot_be_read_at_one_moment_is_not_compared(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import random
 import time
+import zlib
 from collections.abc import Iterator
 from contextvars import Context
 from datetime import UTC, datetime, timedelta
@@ -19,7 +20,7 @@ from infra.patience import BusyError
 from infra.replay import Segment
 from projections import bulk, lease, progress
 from projections.bulk import SegmentBuild
-from projections.lease import HelpersLease, RebuildError
+from projections.lease import HelpersLease, OlderReleaseError, RebuildError
 from projections.progress import Progress, Saving, sums
 from tests.in_memory.dynamodb import InMemoryDynamoDB, client
 from tests.in_memory.faults import CrashError, Fault, at_request
@@ -210,6 +211,26 @@ def test_no_rebuild_cannot_be_aborted(ledger: Ledger) -> None:
 
 
 # ---- how far it is
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_what_an_older_release_began_is_ended_or_can_be_aborted(ledger: Ledger, phase: Phase) -> None:
+    ledger.create_task()
+    projected(ledger)
+    is_live = phase in {Phase.SWAPPED, Phase.REMOVING}
+    begun = {"live" if is_live else "other": dict.fromkeys(NAMES, 2)}
+    generations.move(lambda state: state.model_copy(update={"other": dict.fromkeys(NAMES, 1), "phase": phase, **begun}))
+    packed = zlib.compress(b'{"after":null,"sums":{},"streams":0}').hex()
+    Mark("rebuild", "000001#0", version=0, data=packed).save()
+    if is_live:
+        outcome = rebuild(ledger)
+        assert (outcome.swapped, outcome.segments) == (True, {})
+    else:
+        with pytest.raises(OlderReleaseError, match="--abort"):
+            rebuild(ledger)
+        assert rebuild(ledger, abort=True) is False
+    assert generations.read()[0].phase is None
+    assert not list(Mark.query("rebuild"))
 
 
 MANY_SUMS = {

@@ -104,6 +104,16 @@ def test_what_slack_refuses_for_now_is_sent_later(world: Telling) -> None:
     assert world.statuses() == ["sent"]
 
 
+def test_a_report_that_is_decided_late_says_so(world: Telling) -> None:
+    report, soon = made(world), made(world, "2026-03-03")
+    world.hear(soon)
+    world.deliver()
+    world.now += 3600
+    world.hear(report)
+    world.deliver()
+    assert ["Told late" in str(message) for message in world.posted] == [False, True]
+
+
 def test_above_its_channels_rate_it_is_put_off_and_sent_in_the_next_minute(world: Telling) -> None:
     settings(world, channel="pager")
     world.hear(made(world), made(world, "2026-03-03"))

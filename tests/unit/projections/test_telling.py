@@ -473,6 +473,17 @@ def test_a_message_that_was_held_as_the_rule_says_is_not_late(world: Telling) ->
     assert "Told late" not in str(world.posted)
 
 
+def test_what_is_decided_late_says_so(world: Telling) -> None:
+    world.configure(rule(match=Match(min_severity=4)), rule("lasting", only_if_open_after_minutes=10))
+    severe, lasting = world.opened("a", severity=4), world.opened("b")
+    happened_at = int(world.now)
+    world.now += 3 * 3600  # the notifier's shard was stuck
+    world.hear(severe, lasting)
+    world.settle()
+    dates = [message["blocks"][1]["elements"][1]["text"] for message in world.posted]
+    assert [date.partition("^")[2].partition("^")[0] for date in dates] == [f"{happened_at}", f"{happened_at + 600}"]
+
+
 def test_an_outage_of_what_keeps_the_webhooks_is_survived_for_as_long_as_one_of_slack(
     world: Telling, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -591,6 +602,20 @@ def test_a_snooze_that_is_set_back_to_an_earlier_time_is_told_once_at_its_end(wo
     world.hear(world.opened(), *(world.happens("a", AlertSnoozed(until=until)) for until in (first, second, first)))
     world.pass_time(30)
     assert world.statuses() == ["sent", "suppressed", "suppressed", "sent"]
+
+
+def test_the_end_of_a_snooze_that_is_decided_late_is_not_told_of_what_is_over(world: Telling) -> None:
+    world.hear(world.opened())
+    snoozed = world.happens("a", AlertSnoozed(until=later(world, 10)), by="ann")
+    over = world.happens("a", RESOLVED)
+    world.now += 3 * 3600
+    world.hear(snoozed, over)
+    world.settle()
+    assert [(row.about, row.status) for row in world.rows()] == [
+        ("opened", "sent"),
+        ("still_open", "suppressed"),
+        ("resolved", "suppressed"),
+    ]
 
 
 def test_an_opening_that_is_held_beyond_a_snooze_is_told_alone(world: Telling) -> None:
@@ -1004,6 +1029,22 @@ def test_what_could_not_be_decided_is_decided_once_it_can_be_read(
     told = {row.channel: row.status for row in world.rows()}
     assert told == {"default": "suppressed", **dict.fromkeys(channels, "sent")}
     assert len(world.posted) == len(channels)
+
+
+def test_what_was_over_before_its_time_is_not_told_when_it_is_decided_later(
+    world: Telling, older_release: OlderRelease
+) -> None:
+    world.configure(rule(only_if_open_after_minutes=10))
+    opened = world.opened()
+    with older_release():
+        world.hear(opened)
+    world.now += 180
+    world.hear(world.happens("a", RESOLVED))
+    world.now += 3 * 3600
+    assert redriven(world.rows()[0]) is None
+    world.settle()
+    assert world.statuses() == ["suppressed", "suppressed"]
+    assert world.posted == []
 
 
 def test_what_could_not_be_decided_and_tells_nobody_anything_is_given_up_no_more(

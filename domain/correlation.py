@@ -1,7 +1,9 @@
 """What monitoring events do to the alert of their fingerprint.
 
 The source's own order decides, never the order in which they arrive: what is older than the newest that is known
-changes nothing but the count. So the alert ends the same however they are shuffled, repeated, split or batched.
+changes nothing but the count. So the alert ends the same however they are shuffled, repeated, split or batched. Whether
+people are told of it (`quiet`) is the exception, for what was told cannot be taken back: it stays loud once it was, and
+one that is open becomes so by any occurrence since its last end that is.
 """
 
 from collections.abc import Iterable, Sequence
@@ -116,12 +118,11 @@ def _decide(alert: Alert | None, one: Occurrence, thresholds: Thresholds) -> Ite
         return (AlertResolved(ending=ending, seen=_seen(one)),) if newest else ()
     if alert.remembers(one.id):
         return ()
-    return _recurrence(alert, one) if newest else (AlertRecurred(seen=_seen(one)),)
+    return _recurrence(alert, one, newest=newest)
 
 
 def _while_not_open(alert: Alert | None, one: Occurrence, thresholds: Thresholds) -> Iterable[DomainEvent]:
-    verdict, ended = one.judged.verdict, alert.ended if alert else None
-    past = ended is not None and one.moment <= ended
+    verdict, past = one.judged.verdict, alert is not None and _is_past(alert, one)
     if verdict is Verdict.PROGRESS:
         return ()
     if verdict is not Verdict.PROBLEM:
@@ -137,6 +138,10 @@ def _is_newest(alert: Alert, one: Occurrence) -> bool:
     # Several sources tell of one finding at the same moment; the one that takes it most seriously is believed.
     graver = one.judged.verdict is Verdict.PROBLEM and one.judged.severity > alert.severity
     return one.moment > known or (one.moment == known and graver)
+
+
+def _is_past(alert: Alert, one: Occurrence) -> bool:
+    return alert.ended is not None and one.moment <= alert.ended
 
 
 def _opening(alert: Alert | None, one: Occurrence, thresholds: Thresholds) -> DomainEvent:
@@ -156,12 +161,13 @@ def _opening(alert: Alert | None, one: Occurrence, thresholds: Thresholds) -> Do
     return AlertReopened(seen=seen, face=face, severity=severity, config=config)
 
 
-def _recurrence(alert: Alert, one: Occurrence) -> Iterable[DomainEvent]:
-    face = _face(one)
-    if not alert.face.quiet:  # who was told that it opened is to be told that it ends
+def _recurrence(alert: Alert, one: Occurrence, *, newest: bool) -> Iterable[DomainEvent]:
+    face = _face(one) if newest else alert.face
+    # Who was told that it opened is to be told that it ends. Who would have been, had it not come late, likewise.
+    if not alert.face.quiet or (not one.mapped.quiet and not _is_past(alert, one)):
         face = face.model_copy(update={"quiet": None})
     yield AlertRecurred(seen=_seen(one), face=None if face == alert.face else face)
-    if one.judged.severity != alert.severity:
+    if newest and one.judged.severity != alert.severity:
         yield AlertSeverityChanged(old=alert.severity, new=one.judged.severity)
     if alert.face.quiet and not face.quiet:
         yield AlertSurfaced()

@@ -40,7 +40,7 @@ class Judgement(Value):
     """A judgement.
 
     Attributes:
-        severity: by the first severity rule that matches, else the source's own.
+        severity: by an alarm's own tag, by the first severity rule that matches, else the source's own.
         config: the version of the monitoring config that decided; 0 for the defaults.
     """
 

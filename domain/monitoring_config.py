@@ -67,7 +67,8 @@ class ServiceConfig(Value):
         description="The first that matches decides. What matches none is taken, unless one of them includes.",
     )
     severity_rules: tuple[SeverityRule, ...] = Field(
-        default=(), description="The first that matches decides; else the severity is the source's own."
+        default=(),
+        description="An alarm's own tag `severity` decides, then the first that matches; else the source.",
     )
     log_groups: tuple[str, ...] = Field(default=(), description="searched for errors; only for the service `logs`")
 

@@ -25,7 +25,8 @@ class EventShown(TypedDict):
     severity: Annotated[
         int,
         Field(
-            description="0 info, 1 low, 2 medium, 3 high, 4 critical, 5 emergency: by a severity rule, or the source's"
+            description="0 info, 1 low, 2 medium, 3 high, 4 critical, 5 emergency: "
+            "by an alarm's own tag, a severity rule, or the source's"
         ),
     ]
     state: Annotated[State, Field(description="what it says about the problem that it is about")]

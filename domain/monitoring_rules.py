@@ -92,7 +92,7 @@ class ResourceFilter(Value):
 
 
 class SeverityRule(Value):
-    """The severity, 0 to 5, that monitoring events get. The first rule that matches decides."""
+    """The severity, 0 to 5, that monitoring events get, unless an alarm's own tag says it. The first match decides."""
 
     match: Match
     severity: int

@@ -138,11 +138,15 @@ def due(
 
 def _never(what: Happening) -> str | None:
     """Why nobody is told, whatever the rules say."""
-    alert = what.alert
-    if alert is None:
+    told, alert = what.told, what.alert
+    if alert is None or not isinstance(told, AlertTold):
         return None
-    if alert.face.quiet:
-        return f"not meant for people: {alert.face.quiet}"
+    quiet = alert.face.quiet
+    # An alert that people know of stays loud, for its end; what its source mutes meanwhile is not for them.
+    if told.transition in {AlertNews.RECURRED, AlertNews.SEVERITY_RAISED}:
+        quiet = quiet or told.event.quiet
+    if quiet:
+        return f"not meant for people: {quiet}"
     if what.snoozed_until is None and is_snoozed(alert, what.at):
         return f"snoozed until {alert.snoozed_until:%Y-%m-%d %H:%M} UTC"
     return None

@@ -152,7 +152,10 @@ class ServiceInput(Value):
     ] = ()
     severity_rules: Annotated[
         tuple[SeverityRuleInput, ...],
-        Field(max_length=30, description="The first that matches decides; else the severity is the source's own."),
+        Field(
+            max_length=30,
+            description="An alarm's own tag `severity` decides, then the first that matches; else the source.",
+        ),
     ] = ()
     log_groups: Annotated[
         tuple[LogGroup, ...],

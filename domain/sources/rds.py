@@ -67,6 +67,8 @@ def event(envelope: "Envelope") -> Facts:
     event_id, message = optional(detail, "EventID"), optional(detail, "Message")
     name = optional(detail, "SourceIdentifier") or arn.split(source_arn).resource
     category, severity = _category(detail)
+    if event_id in _NOTES:
+        severity = _OTHER_CATEGORY
     problem, state = _meaning(event_id, category, severity)
     return Facts(
         title=f"{name}: {message or event_id or category}",
@@ -99,8 +101,7 @@ def _meaning(event_id: str | None, category: str, severity: int) -> tuple[str, S
     known = _PROBLEMS.get(event_id or "")
     if known:
         return known
-    opens = severity >= _OPENED_ALONE and event_id not in _NOTES
-    return category.strip().lower(), State.OPEN if opens else State.EVENT
+    return category.strip().lower(), State.OPEN if severity >= _OPENED_ALONE else State.EVENT
 
 
 def _tags(detail: Mapping[str, Any]) -> dict[str, str]:

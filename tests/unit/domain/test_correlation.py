@@ -166,6 +166,18 @@ def test_what_people_were_told_of_is_no_secret_until_it_ends() -> None:
     assert again.face.quiet == "muted"  # of this opening nobody was told
 
 
+def test_it_surfaces_by_an_older_occurrence_that_was_not_muted_unless_an_end_lies_between() -> None:
+    muted = taken([occurrence(5, quiet="muted", title="db-1 is slower")])
+    assert names(occurrence(4, quiet="muted"), alert=muted) == [AlertRecurred]
+    assert names(occurrence(4, severity=5), alert=muted) == [AlertRecurred, AlertSurfaced]
+    loud = taken([occurrence(4, severity=5)], alert=muted)
+    assert loud is not None
+    assert (loud.face.title, loud.face.quiet, loud.severity) == ("db-1 is slower", None, 3)
+    assert names(occurrence(3), alert=loud) == [AlertRecurred]
+    again = taken([occurrence(2, Verdict.OVER)], [occurrence(5, quiet="muted")])
+    assert names(occurrence(1), alert=again) == [AlertRecurred]
+
+
 def test_an_alert_waits_for_so_many_occurrences_within_so_many_seconds() -> None:
     limits = Thresholds(occurrences=3, seconds=100)
     alert = taken([occurrence(1), occurrence(50)], [occurrence(140)], limits=limits)
@@ -268,17 +280,24 @@ def told(alert: Alert | None, one: Occurrence) -> list[DomainEvent]:
 
 
 LIVES = st.lists(
-    st.tuples(st.integers(1, 12), st.sampled_from(list(STATES)), st.integers(1, 5)), min_size=1, max_size=25
+    st.tuples(
+        st.integers(1, 12),
+        st.sampled_from([Verdict.PROBLEM, Verdict.PROBLEM, *STATES]),
+        st.integers(1, 5),
+        st.sampled_from([None, "muted"]),
+    ),
+    min_size=1,
+    max_size=25,
 )
 
 
 @given(LIVES, st.randoms(use_true_random=False))
 def test_however_a_life_is_shuffled_repeated_and_batched_it_ends_as_its_newest_says(
-    life: list[tuple[int, Verdict, int]], chance: random.Random
+    life: list[tuple[int, Verdict, int, str | None]], chance: random.Random
 ) -> None:
     occurrences = [
-        occurrence(order, verdict, f"-{place}", severity=0 if verdict is Verdict.MINOR else severity)
-        for place, (order, verdict, severity) in enumerate(life)
+        occurrence(order, verdict, f"-{place}", severity=0 if verdict is Verdict.MINOR else severity, quiet=quiet)
+        for place, (order, verdict, severity, quiet) in enumerate(life)
     ]
     told = [*occurrences, *chance.choices(occurrences, k=chance.randrange(10))]
     chance.shuffle(told)
@@ -301,3 +320,7 @@ def test_however_a_life_is_shuffled_repeated_and_batched_it_ends_as_its_newest_s
     assert (alert.state is AlertState.OPEN) == (newest.judged.verdict is Verdict.PROBLEM)
     if alert.state is AlertState.OPEN:
         assert alert.severity == newest.judged.severity
+        ends = [one.moment for one in decisive if one.judged.verdict is not Verdict.PROBLEM]
+        since = [one for one in problems if one.moment > max(ends, default=(0, 0))]
+        if any(one.mapped.quiet is None for one in since):
+            assert alert.face.quiet is None

@@ -195,6 +195,23 @@ def test_what_aws_does_not_mean_for_people_is_not_told_whatever_the_rules_say() 
     assert "a sample finding" in decision.reason
 
 
+@pytest.mark.parametrize(
+    ("news", "outcome"),
+    [
+        (AlertNews.RECURRED, Outcome.SUPPRESS),
+        (AlertNews.SEVERITY_RAISED, Outcome.SUPPRESS),
+        (AlertNews.RESOLVED, Outcome.SEND),
+    ],
+)
+def test_of_an_alert_that_people_know_of_they_learn_the_end_but_not_what_is_muted(
+    news: AlertNews, outcome: Outcome
+) -> None:
+    muted = mapped(quiet="muted by AWS")
+    decision = only(decide(happening(news, event=muted), config(rule()), NOW))
+    assert decision.outcome is outcome
+    assert ("muted by AWS" in decision.reason) == (outcome is Outcome.SUPPRESS)
+
+
 @pytest.mark.parametrize("news", [AlertNews.RECURRED, AlertNews.SEVERITY_RAISED, AlertNews.RESOLVED])
 def test_nothing_is_told_of_an_alert_while_it_is_snoozed(news: AlertNews) -> None:
     state = AlertState.RESOLVED if news is AlertNews.RESOLVED else AlertState.OPEN

@@ -10,13 +10,13 @@ from domain.registry import DECIDERS
 
 KNOWN = {
     # kind: (the decider's schema, a digest of the shape of its state)
-    "event": (2, "14461e9d41aeb1a3"),
+    "event": (2, "f0a64720fbbce28e"),
     "alert": (3, "a27ff173832bb82b"),
     "task": (3, "631a8b3c87d515b5"),
     "user": (3, "2a1849f615b79747"),
     "session": (1, "627ebf126b6e4c61"),
     "aws-config": (1, "c48684b989bde6f8"),
-    "monitoring-config": (1, "85d01ae5b2e93377"),
+    "monitoring-config": (1, "aedc9c6a5329e54c"),
     "report": (1, "491e3d6e51f2400e"),
     "heartbeat": (1, "818ea7212b65064c"),
 }

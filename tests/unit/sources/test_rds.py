@@ -104,7 +104,7 @@ def test_different_problems_of_one_database_do_not_meet(mapped: Mapped) -> None:
 
 def test_a_failover_that_was_not_begun_is_no_problem(mapped: Mapped) -> None:
     event = event_of(mapped, 34, "failover")
-    assert (event.state, event.severity) == (State.EVENT, 3)
+    assert (event.state, event.severity) == (State.EVENT, 0)
 
 
 def test_an_event_by_its_source_and_message(mapped: Mapped) -> None:

@@ -2,4 +2,6 @@
 
 import pytest
 
-pytest.register_assert_rewrite(*(f"{__name__}.{part}" for part in ("event_store", "guards", "personal_data")))
+pytest.register_assert_rewrite(
+    *(f"{__name__}.{part}" for part in ("event_store", "dynamodb_event_store", "guards", "personal_data"))
+)

@@ -6,11 +6,14 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeAlias
 
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import ConnectionClosedError
+
+NewClient: TypeAlias = Callable[[str], Any]
+"""From a service's name to a client that nobody else uses."""
 
 TABLES = {"events": {"pk": "S", "sk": "N"}, "guards": {"pk": "S"}, "keys": {"pk": "S"}}
 """Those that the write side writes to, and their keys."""

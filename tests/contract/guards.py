@@ -19,8 +19,8 @@ from infra.event_store import ConflictError, DynamoDBEventStore, GuardRefusedErr
 from infra.guards import Guards
 from infra.personal_data import ERASED, MemoryDataKeys, PersonalData
 from infra.usage import Usage
-from tests.contract.aws import Calls, LostAnswers, OneAtATime, refuse, tables
-from tests.contract.event_store import NewClient, commit
+from tests.contract.aws import Calls, LostAnswers, NewClient, OneAtATime, refuse, tables
+from tests.contract.commits import commit
 
 ADA, BOB = "ada@example.com", "bob@example.com"
 KEY = b"k" * 32

@@ -9,8 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from infra.personal_data import ERASED, DynamoDBDataKeys, PersonalData, UnsealedTextError, UnwrapError
-from tests.contract.aws import LostAnswers, OneAtATime, tables
-from tests.contract.event_store import NewClient
+from tests.contract.aws import LostAnswers, NewClient, OneAtATime, tables
 
 
 class DataKeysContract:

@@ -22,8 +22,8 @@ from infra.personal_data import ERASED, DynamoDBDataKeys, PersonalData
 from infra.recorder import CommitRecorder
 from ops.stack import outputs
 from tests.contract import recorder
-from tests.contract.aws import tables
-from tests.contract.event_store import DynamoDBContract, NewClient
+from tests.contract.aws import NewClient, tables
+from tests.contract.dynamodb_event_store import DynamoDBContract
 from tests.contract.guards import GuardsContract
 from tests.contract.personal_data import DataKeysContract
 from tests.e2e.system import System, unique, wait_for

@@ -2,6 +2,7 @@
 
 import base64
 import itertools
+import os
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -23,21 +24,23 @@ from domain.permissions import Role
 from domain.sources.mapping import MappedEvent, State
 from domain.tasks import Priority, Status, TaskCreated, TaskStatusChanged
 from domain.users import UserRegistered
-from infra import changes, clients, counters, generations, outbox, secrets, views, webhooks
+from infra import changes, clients, counters, counts, generations, outbox, secrets, views, webhooks
 from infra.commits import to_item
 from infra.counters import CounterRow
 from infra.delivery_rate import RateCounter
-from infra.event_store import EventStore
+from infra.event_store import DynamoDBEventStore, EventStore
 from infra.marks import Mark
 from infra.memory_event_store import MemoryEventStore
 from infra.outbox import Notification
-from infra.personal_data import DataKeys, MemoryDataKeys, PersonalData
+from infra.personal_data import DataKeys, DynamoDBDataKeys, MemoryDataKeys, PersonalData
 from infra.tokens import Tokens
 from infra.views import Key, Row
 from ops import template
 from projections import notifier, projector, sweeper
 from queries import api, wiring
+from tests.integration.dashboards import TODAY
 from tests.integration.read_api import KEY, Api
+from tests.integration.task_lists import happen
 
 TEMPLATE = Path(__file__).parents[2] / "infra" / "template.yaml"
 TABLES = {
@@ -304,6 +307,14 @@ def outbox_items(aws: None) -> Any:  # noqa: ARG001
     return lambda: table_items(TABLES["OutboxTable"])
 
 
+@pytest.fixture
+def stored(aws: None, new_history: type[History]) -> History:  # noqa: ARG001
+    """A history in the events table, with the people's keys in theirs."""
+    client = clients.dynamodb()
+    keys = DynamoDBDataKeys(client, "keys", clients.kms, os.environ["DATA_KEY_ARN"])
+    return new_history(DynamoDBEventStore(client, "events"), keys)
+
+
 class DeliveryQueue:
     """The queue between notifier and sender."""
 
@@ -367,5 +378,21 @@ def office(asked: Api) -> Api:
             asked.history.append(f"task#{number:02}", started)
         if number % 10 == 1:
             asked.history.append(f"task#{number:02}", TaskStatusChanged(old=Status.IN_PROGRESS, new=Status.CLOSED))
+    asked.project()
+    return asked
+
+
+@pytest.fixture
+def today(monkeypatch: pytest.MonkeyPatch) -> datetime:
+    """Counts are asked for on that day."""
+    monkeypatch.setattr(counts, "now", lambda: TODAY)
+    return TODAY
+
+
+@pytest.fixture
+def depot(asked: Api) -> Api:
+    """60 tasks of three people with all sorts of statuses, priorities, due dates and origins."""
+    for number in range(60):
+        happen(asked.history, number)
     asked.project()
     return asked

@@ -15,7 +15,10 @@ from domain.commit import CommandKey, chain_hash
 from infra.commits import NotACommitError, from_item, to_item
 from infra.event_store import EventStore
 from infra.memory_event_store import MemoryEventStore
-from tests.contract.event_store import STREAM, DynamoDBContract, EventStoreContract, NewClient, commit
+from tests.contract.aws import NewClient
+from tests.contract.commits import STREAM, commit
+from tests.contract.dynamodb_event_store import DynamoDBContract
+from tests.contract.event_store import EventStoreContract
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from tests.contract.event_store import NewClient
+from tests.contract.aws import NewClient
 from tests.contract.guards import GuardsContract
 
 

@@ -2,12 +2,14 @@
 
 import base64
 import itertools
+import json
 import os
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
+from threading import Thread
 from types import SimpleNamespace
 from typing import Any
 
@@ -40,6 +42,7 @@ from projections import notifier, projector, sweeper
 from queries import api, wiring
 from tests.integration.dashboards import TODAY
 from tests.integration.read_api import KEY, Api
+from tests.integration.sending import Desk, Slack
 from tests.integration.task_lists import happen
 
 TEMPLATE = Path(__file__).parents[2] / "infra" / "template.yaml"
@@ -350,6 +353,34 @@ def slack_secret(aws: None, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
         secrets._cache.clear()
 
     return change
+
+
+@pytest.fixture
+def slack() -> Iterator[Slack]:
+    server = Slack()
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.closing.set()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def desk(
+    *,
+    history: History,
+    delivery_queue: DeliveryQueue,
+    calls: Calls,
+    slack: Slack,
+    slack_secret: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Desk:
+    slack_secret(json.dumps({"default": slack.webhook}))
+    monkeypatch.setenv("WEBHOOK_HOSTS", "hooks.slack.com")
+    monkeypatch.setenv("ALLOW_LOOPBACK_WEBHOOKS", "yes")
+    return Desk(history, delivery_queue, calls)
 
 
 @pytest.fixture

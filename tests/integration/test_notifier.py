@@ -1,6 +1,6 @@
 """The notifier on AWS's own interfaces: what is to be told is decided once and reaches the delivery queue.
 
-What becomes of it, and what happens when something fails on the way, is in `tests/unit/projections/test_telling.py`.
+What becomes of it, and what happens when something fails on the way, is in `tests/unit/projections`, with `telling.py`.
 """
 
 import base64

@@ -11,6 +11,7 @@ from tests.in_memory import deployed
 from tests.in_memory.dynamodb import InMemoryDynamoDB
 from tests.in_memory.event_source import EventSource, EventSourceMapping
 from tests.unit.projections.ledger import Ledger
+from tests.unit.projections.telling import Telling
 
 
 @pytest.fixture
@@ -24,6 +25,11 @@ def db() -> Iterator[InMemoryDynamoDB]:
 @pytest.fixture
 def ledger(db: InMemoryDynamoDB) -> Ledger:
     return Ledger(db, random.Random(1))
+
+
+@pytest.fixture
+def world(db: InMemoryDynamoDB, monkeypatch: pytest.MonkeyPatch) -> Telling:
+    return Telling(db, monkeypatch)
 
 
 @pytest.fixture

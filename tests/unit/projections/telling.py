@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from domain.alerts import ALERTS, AlertOpened, Face, Seen
+from domain.alerts import ALERTS, AlertOpened, AlertRecurred, AlertReopened, AlertResolved, Ending, Face, Seen
 from domain.commit import Commit
 from domain.monitoring_config import MonitoringConfigStarted, defaults
 from domain.monitoring_rules import NotificationRule, Transition
@@ -30,6 +30,7 @@ from tests.integration.conftest import History
 
 VISIBILITY_SECONDS = 180
 SENT = Delivery(sent=True)
+RESOLVED = AlertResolved(ending=Ending.SOURCE)
 
 
 class Steps:
@@ -250,3 +251,17 @@ def rule(name: str = "r", transitions: Iterable[Transition] = tuple(Transition),
 
 def later(world: Telling, minutes: float) -> datetime:
     return world.at + timedelta(minutes=minutes)
+
+
+def recurrence(*ids: str) -> AlertRecurred:
+    return AlertRecurred(seen=Seen(ids=ids or ("1-x",), count=1, first=1, last=1, order=2, rank=3))
+
+
+def reopened(world: Telling, order: int = 9) -> AlertReopened:
+    face = Face(source="aws.cloudwatch", detail_type="x", title="a is broken")
+    seen = Seen(ids=(f"{order}-z",), count=1, first=int(world.now), last=int(world.now), order=order, rank=3)
+    return AlertReopened(seen=seen, face=face, severity=1, config=1)
+
+
+def refused(status: int, retry_after: int | None = None) -> Delivery:
+    return Delivery(sent=False, heals=True, retry_after=retry_after, error=f"Slack answered {status}")

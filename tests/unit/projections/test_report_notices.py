@@ -16,11 +16,6 @@ from tests.unit.projections.telling import Telling
 from tests.unit.slack.test_report import BUSY, NOTHING
 
 
-@pytest.fixture
-def world(db: InMemoryDynamoDB, monkeypatch: pytest.MonkeyPatch) -> Telling:
-    return Telling(db, monkeypatch)
-
-
 def made(world: Telling, day: str = "2026-03-02", figures: Any = BUSY) -> Commit:
     starts_at, ends_at = window(day_of(day))
     event = ReportMade(starts_at=starts_at, ends_at=ends_at, figures=figures)

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from typer.testing import CliRunner
@@ -28,12 +29,11 @@ def queued(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     def enqueue(more: Sequence[str]) -> None:
         ids.extend(more)
 
-    monkeypatch.setattr(os, "environ", os.environ.copy())
     monkeypatch.setattr(views_of_stage, "enter", lambda _config: None)
     monkeypatch.setattr(cli_notifications, "connect", SessionConfig)
     monkeypatch.setattr(delivery_queue, "enqueue", enqueue)
     monkeypatch.setattr(terminal.console, "width", 250)
-    with InMemoryDynamoDB(deployed.tables()).installed():
+    with patch.dict(os.environ), InMemoryDynamoDB(deployed.tables()).installed():
         yield ids
 
 

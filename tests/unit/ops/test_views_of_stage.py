@@ -1,7 +1,9 @@
 """The environment that the projector's code works in, when the command line runs it."""
 
 import os
+from collections.abc import Iterator
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -22,15 +24,15 @@ OUTPUTS = {
 
 
 @pytest.fixture(autouse=True)
-def stage(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+def stage(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
     """A deployed stage's outputs; after the test, the environment is as it was."""
     outputs = dict(OUTPUTS)
     described: Any = {"Parameters": [{"ParameterKey": "EventRetentionDays", "ParameterValue": "30"}]}
     monkeypatch.setattr(stack, "outputs", lambda _: outputs)
     monkeypatch.setattr(views_of_stage, "describe_stack", lambda _: described)
-    monkeypatch.setattr(os, "environ", os.environ.copy())
     monkeypatch.setattr(clients, "dynamodb", lambda: "client")
-    return outputs
+    with patch.dict(os.environ):
+        yield outputs
 
 
 def test_the_local_stack_and_nothing_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:

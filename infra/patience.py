@@ -67,19 +67,20 @@ def write(table: str, requests: Iterable[Any], before: Callable[[], object] = la
     done = 0
     remaining = iter(requests)
     while some := list(islice(remaining, ITEMS_TOGETHER)):
-        _write({table: some}, before)
+        _write(table, some, before)
         done += len(some)
     return done
 
 
-def _write(unwritten: Any, before: Callable[[], object]) -> None:
+def _write(table: str, requests: list[Any], before: Callable[[], object]) -> None:
     attempt, until = 0, time.monotonic() + PATIENCE_SECONDS
-    while unwritten:
-        asked = unwritten
-        answer = patiently(partial(clients.dynamodb().batch_write_item, RequestItems=asked), before)
-        unwritten = answer["UnprocessedItems"]
-        if unwritten == asked and time.monotonic() > until:
+    while requests:
+        asked: Any = {table: requests}
+        left: Any = patiently(partial(clients.dynamodb().batch_write_item, RequestItems=asked), before)
+        unwritten = left["UnprocessedItems"].get(table, [])
+        if len(unwritten) == len(requests) and time.monotonic() > until:
             raise BusyError("DynamoDB is too busy to take anything")
-        if unwritten:
+        requests = unwritten
+        if requests:
             attempt += 1
             pause(attempt)

@@ -115,6 +115,7 @@ def _stopped(work: "Rebuild") -> Iterator[None]:
     """Whatever ends it, nobody works on it any more then, so that the same command can go on at once."""
     from infra.generations import OvertakenError  # noqa: PLC0415
     from infra.passing_faults import passes  # noqa: PLC0415
+    from infra.patience import BusyError  # noqa: PLC0415
     from projections.lease import OlderReleaseError, RebuildError, UnderWayError  # noqa: PLC0415
     from projections.projector import OutrunTooOftenError  # noqa: PLC0415
 
@@ -139,7 +140,7 @@ def _stopped(work: "Rebuild") -> Iterator[None]:
         raise OpsError(str(error).rstrip("."), go_on) from error
     except BaseException as error:
         _stop(work)
-        if isinstance(error, Exception) and passes(error):
+        if isinstance(error, Exception) and (isinstance(error, BusyError) or passes(error)):
             raise OpsError("DynamoDB was busy or away for too long", go_on) from error
         raise
 

@@ -1,9 +1,7 @@
 """`opsledger rebuild` on a ledger in memory: what it says, asks and refuses, and that it goes on where it was."""
 
-import random
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +11,7 @@ from typer.testing import CliRunner, Result
 from infra import generations, stored
 from infra.commits import from_item
 from infra.generations import Generations, OvertakenError
+from infra.patience import BusyError
 from infra.replay import Segment
 from infra.views import Row
 from ops import cli, cli_rebuild, rebuild_process, views_of_stage
@@ -26,7 +25,7 @@ from projections.progress import Progress
 from tests.in_memory import deployed
 from tests.in_memory.dynamodb import InMemoryDynamoDB, client
 from tests.unit.projections.ledger import Ledger
-from tests.unit.projections.rebuilding import Inline, shown
+from tests.unit.projections.rebuilding import Inline, ledger_of_the_last_days, shown
 
 RUNNER = CliRunner()
 
@@ -36,8 +35,7 @@ def ledger(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
     """One whose views are up to date, and that the command works on."""
     generations.forget()
     with InMemoryDynamoDB(deployed.tables()).installed() as db:
-        ledger = Ledger(db, random.Random(1), pace=100)
-        ledger.now = datetime.now(UTC) - timedelta(days=3)
+        ledger = ledger_of_the_last_days(db)
         ledger.work(40)
         ledger.projector().project(map(from_item, db.items("events")))
         known = Connected(projector=ledger.projector(), client=client(), events_table="events", store=ledger.store)
@@ -168,11 +166,14 @@ def test_after_ctrl_c_the_same_command_goes_on(ledger: Ledger, monkeypatch: pyte
     assert shown(ledger.db) == before
 
 
-def test_after_a_fault_of_aws_the_same_command_goes_on_at_once(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("fault", [EndpointConnectionError(endpoint_url="https://nowhere"), BusyError("too busy")])
+def test_after_a_fault_of_aws_the_same_command_goes_on_at_once(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
     before = shown(ledger.db)
 
     def away(*_: Any) -> None:
-        raise EndpointConnectionError(endpoint_url="https://nowhere")
+        raise fault
 
     with monkeypatch.context() as patched:
         patched.setattr(rebuild, "compare", away)

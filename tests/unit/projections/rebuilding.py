@@ -1,6 +1,8 @@
 """A rebuild in this process, on a ledger in memory; and what its views show, whichever generation is live."""
 
+import random
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from infra import counters, generations
@@ -19,6 +21,13 @@ from tests.in_memory.dynamodb import InMemoryDynamoDB, client
 from tests.unit.projections.ledger import Ledger, rows_of
 
 NAMES = tuple(projection.category for projection in projections(PersonalData(MemoryDataKeys())))
+
+
+def ledger_of_the_last_days(db: InMemoryDynamoDB) -> Ledger:
+    """Nothing in it has expired."""
+    ledger = Ledger(db, random.Random(1), pace=100)
+    ledger.now = datetime.now(UTC) - timedelta(days=3)
+    return ledger
 
 
 class Watching:

@@ -1,9 +1,7 @@
 """A rebuild ends equal to a fresh fold of the events, and can be declined, tried only, or gone on with."""
 
-import random
 from collections.abc import Iterator
 from contextvars import Context
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest.mock import patch
 
@@ -22,15 +20,12 @@ from projections.projector import MAX_PASSES
 from tests.in_memory.dynamodb import InMemoryDynamoDB
 from tests.in_memory.faults import CrashError, Fault
 from tests.unit.projections.ledger import Ledger, differences, rows_of
-from tests.unit.projections.rebuilding import NAMES, Watching, expected, rebuild, shown
+from tests.unit.projections.rebuilding import NAMES, Watching, expected, ledger_of_the_last_days, rebuild, shown
 
 
 @pytest.fixture
 def ledger(db: InMemoryDynamoDB) -> Ledger:
-    """Of the last days: nothing in it has expired."""
-    ledger = Ledger(db, random.Random(1), pace=100)
-    ledger.now = datetime.now(UTC) - timedelta(days=3)
-    return ledger
+    return ledger_of_the_last_days(db)
 
 
 @pytest.fixture(autouse=True)

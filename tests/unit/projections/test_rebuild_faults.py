@@ -5,7 +5,6 @@ import time
 import zlib
 from collections.abc import Iterator
 from contextvars import Context
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest.mock import patch
 
@@ -25,7 +24,7 @@ from projections.progress import Progress, Saving, sums
 from tests.in_memory.dynamodb import InMemoryDynamoDB, client
 from tests.in_memory.faults import CrashError, Fault, at_request
 from tests.unit.projections.ledger import Ledger, differences, rows_of
-from tests.unit.projections.rebuilding import NAMES, Watching, expected, rebuild, shown
+from tests.unit.projections.rebuilding import NAMES, Watching, expected, ledger_of_the_last_days, rebuild, shown
 
 MANY = {"Scan", "BatchWriteItem", "BatchGetItem", "TransactWriteItems"}
 """What a rebuild asks for again and again."""
@@ -33,10 +32,7 @@ MANY = {"Scan", "BatchWriteItem", "BatchGetItem", "TransactWriteItems"}
 
 @pytest.fixture
 def ledger(db: InMemoryDynamoDB) -> Ledger:
-    """Of the last days: nothing in it has expired."""
-    ledger = Ledger(db, random.Random(1), pace=100)
-    ledger.now = datetime.now(UTC) - timedelta(days=3)
-    return ledger
+    return ledger_of_the_last_days(db)
 
 
 @pytest.fixture(autouse=True)
